@@ -1,0 +1,13 @@
+//! The other side of the conversation, emulated for tests and for people: Auto Scaling, EC2, SSM, Nomad and the
+//! Lambda service.
+//!
+//! Each system is a plain model with two faces: HTTP on loopback, for the real function, and direct calls, for tests
+//! and for whoever plays the operator. The models share a [`clock`] that a test can turn, a [`journal`] of every
+//! call and effect, and a table of [`faults`] to inject.
+//!
+//! **Invariant:** the lab writes its own JSON and XML and never imports a wire type of the clients it tests, so that
+//! client and lab cannot share a mistake.
+
+pub mod clock;
+pub mod faults;
+pub mod journal;
