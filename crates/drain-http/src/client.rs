@@ -1,0 +1,96 @@
+//! One request, one whole answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::error::HttpError;
+use crate::tls::Trust;
+
+/// How long a connection may take to come up. A host that is there answers within a round trip.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long an idle connection is kept. Short, because a Lambda sandbox is frozen between invocations while load
+/// balancers drop what is idle: a connection that died in the meantime costs a time-out.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The bounds of one exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From the start of the request, connecting included, to the end of its answer.
+    pub timeout: Duration,
+    /// The largest body that is accepted, in bytes.
+    pub body: usize,
+}
+
+/// An HTTP/1.1 client with a pool of connections. Cloning it shares the pool.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl HttpClient {
+    /// A client that believes the authorities in `trust`. Plain `http` URLs work as well.
+    pub fn new(trust: &Trust) -> Result<Self, rustls::Error> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(trust.client_config()?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .build(connector);
+        Ok(Self { client })
+    }
+
+    /// Sends `request` and reads the whole answer, whatever its status.
+    pub async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, HttpError> {
+        let address = address(request.uri());
+        match tokio::time::timeout(limits.timeout, self.exchange(request, limits.body, &address)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(HttpError::TimedOut { address, after: limits.timeout }),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Bytes>,
+        limit: usize,
+        address: &str,
+    ) -> Result<Response<Bytes>, HttpError> {
+        let response = self.client.request(request.map(Full::new)).await.map_err(|error| {
+            if error.is_connect() {
+                HttpError::connecting(error, address.to_owned(), CONNECT_TIMEOUT)
+            } else {
+                HttpError::Disconnected { address: address.to_owned(), source: Box::new(error) }
+            }
+        })?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, limit).collect().await.map_err(|source| {
+            if source.is::<LengthLimitError>() {
+                HttpError::TooLarge { address: address.to_owned(), limit }
+            } else {
+                HttpError::Disconnected { address: address.to_owned(), source }
+            }
+        })?;
+        Ok(Response::from_parts(head, body.to_bytes()))
+    }
+}
+
+fn address(uri: &http::Uri) -> String {
+    let host = uri.host().unwrap_or_default();
+    let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    format!("{host}:{}", uri.port_u16().unwrap_or(default))
+}

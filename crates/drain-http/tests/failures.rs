@@ -1,0 +1,222 @@
+//! Every way in which an exchange can fail, provoked on loopback, and the sentence that it gives.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use drain_http::{HttpClient, HttpError, Limits, Trust};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+const LIMITS: Limits = Limits { timeout: Duration::from_secs(10), body: 1024 };
+
+/// Serves every connection with `serve` until the test ends.
+async fn server<F, S>(serve: S) -> u16
+where
+    S: Fn(TcpStream) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream));
+        }
+    });
+    port
+}
+
+/// Reads the request's head, then writes `answer` and closes.
+async fn answer(mut stream: TcpStream, answer: &'static [u8]) {
+    let mut buffer = [0; 4096];
+    let _ = stream.read(&mut buffer).await;
+    let _ = stream.write_all(answer).await;
+}
+
+async fn get(client: &HttpClient, url: String, limits: Limits) -> Result<Bytes, HttpError> {
+    let request = http::Request::get(url).body(Bytes::new()).unwrap();
+    client.send(request, limits).await.map(http::Response::into_body)
+}
+
+async fn failure(url: String, limits: Limits) -> HttpError {
+    get(&HttpClient::new(&Trust::web()).unwrap(), url, limits).await.unwrap_err()
+}
+
+/// The error and its causes on one line, as an operator reads them.
+fn told(error: &HttpError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// A certificate authority with a name, and a certificate for `names` that it signed.
+struct Pki {
+    authority: CertificateDer<'static>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivatePkcs8KeyDer<'static>,
+}
+
+fn pki(names: &[&str], adjust: impl FnOnce(&mut CertificateParams)) -> Pki {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca.distinguished_name.push(DnType::CommonName, "Nomad Agent CA");
+    ca.distinguished_name.push(DnType::OrganizationName, "Lab");
+    let authority = ca.self_signed(&ca_key).unwrap();
+    let issuer = Issuer::new(ca, ca_key);
+
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    adjust(&mut params);
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    Pki {
+        authority: authority.der().clone(),
+        chain: vec![certificate.der().clone()],
+        key: PrivatePkcs8KeyDer::from(key.serialize_der()),
+    }
+}
+
+async fn tls_server(pki: &Pki) -> u16 {
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(pki.chain.clone(), pki.key.clone_key().into())
+            .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    server(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+            let _ = stream.shutdown().await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_answer_is_read_whole() {
+    let port =
+        server(|stream| answer(stream, b"HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\ngone")).await;
+    let client = HttpClient::new(&Trust::web()).unwrap();
+    assert_eq!(get(&client, format!("http://127.0.0.1:{port}/"), LIMITS).await.unwrap(), "gone");
+}
+
+#[tokio::test]
+async fn a_closed_port_is_refused_and_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let error = failure(format!("http://127.0.0.1:{port}/"), LIMITS).await;
+    assert_eq!(told(&error), format!("the connection to 127.0.0.1:{port} was refused"));
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_named() {
+    let error = failure("https://nomad.test-aws-nowhere.invalid/".to_owned(), LIMITS).await;
+    assert!(matches!(error, HttpError::Dns { .. }), "{error:?}");
+    assert!(told(&error).contains("nomad.test-aws-nowhere.invalid:443"), "{}", told(&error));
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_a_time_out() {
+    let port = server(|stream| async move {
+        let _held = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let limits = Limits { timeout: Duration::from_millis(50), ..LIMITS };
+    let error = failure(format!("http://127.0.0.1:{port}/"), limits).await;
+    assert_eq!(told(&error), format!("no answer from 127.0.0.1:{port} within 0.05 s"));
+    assert!(error.is_transient());
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_without_an_answer_is_transient() {
+    let port = server(|stream| answer(stream, b"")).await;
+    let error = failure(format!("http://127.0.0.1:{port}/"), LIMITS).await;
+    assert!(matches!(error, HttpError::Disconnected { .. }), "{error:?}");
+    assert!(error.is_transient());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_is_no_answer() {
+    let port = server(|stream| answer(stream, b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhalf")).await;
+    let error = failure(format!("http://127.0.0.1:{port}/"), LIMITS).await;
+    assert!(matches!(error, HttpError::Disconnected { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_refused() {
+    let port = server(|stream| answer(stream, b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfour")).await;
+    let error = failure(format!("http://127.0.0.1:{port}/"), Limits { body: 3, ..LIMITS }).await;
+    assert_eq!(told(&error), format!("the answer from 127.0.0.1:{port} is larger than 3 bytes"));
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_refused_with_its_issuer() {
+    let port = tls_server(&pki(&["localhost"], |_| {})).await;
+    let error = failure(format!("https://localhost:{port}/"), LIMITS).await;
+    assert_eq!(
+        told(&error),
+        format!(
+            "TLS verification of localhost:{port} failed: the certificate for localhost, issued by \
+             CN=Nomad Agent CA, O=Lab, is not accepted: it does not lead to a certificate authority that we trust \
+             (unknown issuer)"
+        )
+    );
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_refused_with_both_names() {
+    let pki = pki(&["server.global.nomad"], |_| {});
+    let port = tls_server(&pki).await;
+    let client = HttpClient::new(&Trust::only([pki.authority]).unwrap()).unwrap();
+    let error = get(&client, format!("https://localhost:{port}/"), LIMITS).await.unwrap_err();
+    let told = told(&error);
+    assert!(
+        told.contains("for localhost") && told.ends_with("other names only: server.global.nomad"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused_as_expired() {
+    let pki = pki(&["localhost"], |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let port = tls_server(&pki).await;
+    let client = HttpClient::new(&Trust::only([pki.authority]).unwrap()).unwrap();
+    let error = get(&client, format!("https://localhost:{port}/"), LIMITS).await.unwrap_err();
+    assert!(told(&error).contains("it has expired"), "{}", told(&error));
+}
+
+#[tokio::test]
+async fn the_authority_that_we_were_given_is_believed() {
+    let pki = pki(&["localhost"], |_| {});
+    let port = tls_server(&pki).await;
+    let client = HttpClient::new(&Trust::only([pki.authority]).unwrap()).unwrap();
+    assert_eq!(get(&client, format!("https://localhost:{port}/"), LIMITS).await.unwrap(), "ok");
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_plain_http_on_a_tls_port_is_a_handshake_failure() {
+    let port = server(|stream| answer(stream, b"HTTP/1.1 400 Bad Request\r\n\r\n")).await;
+    let error = failure(format!("https://localhost:{port}/"), LIMITS).await;
+    assert!(matches!(error, HttpError::Tls { .. }), "{error:?}");
+}
