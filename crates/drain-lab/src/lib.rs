@@ -10,4 +10,7 @@
 
 pub mod clock;
 pub mod faults;
+mod http_face;
 pub mod journal;
+
+pub use http_face::Face;
