@@ -1,0 +1,173 @@
+//! Auto Scaling, EC2 and Parameter Store of one account in one region.
+//!
+//! [`Aws`] is a handle to the model. Whatever touches it first applies everything that was due up to the clock's
+//! time, so that a clock turned by hours in one go gives the same history as one that ticks.
+
+mod account;
+mod ec2_event;
+mod error;
+mod hook;
+pub(crate) mod ids;
+mod instance;
+mod journey;
+mod lifecycle;
+mod notification;
+mod operator;
+mod parameter;
+mod state;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch;
+
+pub use self::account::Account;
+pub use self::ec2_event::{Ec2Event, Ec2News};
+pub use self::error::ApiError;
+pub use self::hook::{
+    ActionRef, ActionResult, LifecycleAction, LifecycleHook, NotificationTarget, Transition,
+};
+pub use self::instance::{Activity, Ec2State, GroupSettings, Instance};
+pub use self::lifecycle::{Journey, LifecycleState};
+pub use self::notification::{Content, Notification};
+pub use self::parameter::ParameterType;
+use self::state::State;
+use crate::clock::Clock;
+use crate::faults::Faults;
+use crate::journal::Journal;
+
+/// News from the account, for whoever composes a lab.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// From a lifecycle hook: for its target, and for `EventBridge`.
+    Hook(Notification),
+    /// From EC2, for `EventBridge`. An instance that is [`Ec2State::ShuttingDown`] takes its Nomad client with it.
+    Ec2(Ec2Event),
+}
+
+/// A handle to the account. Cloning it gives another handle to the same account.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: Clock,
+    journal: Journal,
+    faults: Faults,
+    account: Account,
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+}
+
+impl Aws {
+    /// An empty account with [`Account::default`].
+    pub fn new(clock: Clock, journal: Journal, faults: Faults) -> Self {
+        Self::with_account(Account::default(), clock, journal, faults)
+    }
+
+    /// An empty account.
+    pub fn with_account(account: Account, clock: Clock, journal: Journal, faults: Faults) -> Self {
+        let state = Mutex::new(State::new(account.clone(), journal.clone()));
+        let changed = watch::Sender::new(());
+        Self { shared: Arc::new(Shared { clock, journal, faults, account, state, changed }) }
+    }
+
+    /// Who we are and who may call.
+    pub fn account(&self) -> &Account {
+        &self.shared.account
+    }
+
+    /// Everything that the account announces from now on.
+    pub fn events(&self) -> UnboundedReceiver<Event> {
+        let (sender, receiver) = unbounded_channel();
+        self.change(|state, _| state.listeners.push(sender));
+        receiver
+    }
+
+    /// When the next thing happens by itself: a time-out, the end of an instance.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.look(|state| state.next_due())
+    }
+
+    /// Lets things happen when they are due, and not only when somebody looks. Never returns.
+    pub async fn run(self) {
+        let mut changed = self.shared.changed.subscribe();
+        loop {
+            let due = self.next_due();
+            let sleep = async {
+                match due {
+                    Some(due) => self.shared.clock.sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = sleep => {}
+            }
+        }
+    }
+
+    /// `CompleteLifecycleAction`.
+    pub fn complete_lifecycle_action(
+        &self,
+        meant: &ActionRef<'_>,
+        result: ActionResult,
+    ) -> Result<(), ApiError> {
+        self.change(|state, now| state.complete(meant, result, now))
+    }
+
+    /// `RecordLifecycleActionHeartbeat`.
+    pub fn record_lifecycle_action_heartbeat(&self, meant: &ActionRef<'_>) -> Result<(), ApiError> {
+        self.change(|state, now| state.heartbeat(meant, now))
+    }
+
+    /// An instance, alive or not.
+    pub fn instance(&self, id: &str) -> Option<Instance> {
+        self.look(|state| {
+            state.instances.iter().map(|held| &held.instance).find(|instance| instance.id == id).cloned()
+        })
+    }
+
+    /// The instances of a group that have not left it, the oldest first.
+    pub fn instances(&self, group: &str) -> Vec<Instance> {
+        self.look(|state| state.members(group).cloned().collect())
+    }
+
+    /// The lifecycle action that holds an instance.
+    pub fn lifecycle_action(&self, id: &str) -> Option<LifecycleAction> {
+        self.look(|state| {
+            let held = state.instances.iter().find(|held| held.instance.id == id)?;
+            held.action().cloned()
+        })
+    }
+
+    /// A group's history, the oldest line first.
+    pub fn activities(&self, group: &str) -> Vec<Activity> {
+        self.look(|state| state.group(group).map(|group| group.activities.clone()).unwrap_or_default())
+    }
+
+    /// Reads, after everything that was due has happened.
+    fn look<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.catch_up(self.shared.clock.now());
+        read(&state)
+    }
+
+    /// Changes something, after everything that was due has happened.
+    fn change<T>(&self, change: impl FnOnce(&mut State, Timestamp) -> T) -> T {
+        let changed = {
+            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = self.shared.clock.now();
+            state.catch_up(now);
+            change(&mut state, now)
+        };
+        self.shared.changed.send_replace(());
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! What EC2 says on `EventBridge` about an instance. No group and no token: EC2 does not know them.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::account::Account;
+use super::instance::Ec2State;
+
+/// Something that EC2 announces.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ec2Event {
+    /// When.
+    pub at: Timestamp,
+    /// The account and the region that it comes from.
+    pub account: Account,
+    /// A UUID that differs between events.
+    pub id: String,
+    /// The instance.
+    pub instance_id: String,
+    /// What happened to it.
+    pub news: Ec2News,
+}
+
+/// What happened to an instance.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Ec2News {
+    /// It is in this state now.
+    StateChanged(Ec2State),
+    /// It is a spot instance, and will be taken away in two minutes.
+    SpotInterruption,
+    /// It is a spot instance, and may be taken away before long.
+    RebalanceRecommendation,
+}
+
+impl Ec2Event {
+    /// The event as `EventBridge` delivers it.
+    pub fn event_bridge_event(&self) -> Value {
+        let Account { id: account, region, .. } = &self.account;
+        let instance = &self.instance_id;
+        // Spot warnings name the availability zone where every other ARN names the region, and no account.
+        let of_zone = format!("arn:aws:ec2:{}:instance/{instance}", self.account.zone());
+        let of_region = format!("arn:aws:ec2:{region}:{account}:instance/{instance}");
+        let (detail_type, resource, detail) = match self.news {
+            Ec2News::StateChanged(state) => (
+                "EC2 Instance State-change Notification",
+                of_region,
+                json!({"instance-id": instance, "state": state.as_str()}),
+            ),
+            Ec2News::SpotInterruption => (
+                "EC2 Spot Instance Interruption Warning",
+                of_zone,
+                json!({"instance-id": instance, "instance-action": "terminate"}),
+            ),
+            Ec2News::RebalanceRecommendation => {
+                ("EC2 Instance Rebalance Recommendation", of_zone, json!({"instance-id": instance}))
+            }
+        };
+        json!({
+            "version": "0",
+            "id": self.id,
+            "detail-type": detail_type,
+            "source": "aws.ec2",
+            "account": account,
+            "time": format!("{:.0}", self.at),
+            "region": region,
+            "resources": [resource],
+            "detail": detail,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(news: Ec2News) -> Value {
+        let at = "2026-01-01T00:00:00Z".parse().unwrap();
+        let instance_id = "i-1234567890abcdef0".into();
+        Ec2Event { at, account: Account::default(), id: "id".into(), instance_id, news }.event_bridge_event()
+    }
+
+    #[test]
+    fn a_spot_warning_names_the_zone_in_its_arn() {
+        let event = event(Ec2News::SpotInterruption);
+        assert_eq!(event["detail-type"], "EC2 Spot Instance Interruption Warning");
+        assert_eq!(event["resources"], json!(["arn:aws:ec2:us-east-1a:instance/i-1234567890abcdef0"]));
+        assert_eq!(
+            event["detail"],
+            json!({"instance-id": "i-1234567890abcdef0", "instance-action": "terminate"})
+        );
+    }
+
+    #[test]
+    fn a_state_change_names_the_state() {
+        let event = event(Ec2News::StateChanged(Ec2State::ShuttingDown));
+        assert_eq!(event["detail"]["state"], "shutting-down");
+    }
+}

@@ -1,0 +1,95 @@
+//! EC2 instances and the groups that own them.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+
+use super::lifecycle::LifecycleState;
+
+/// The state of an instance, as EC2 sees it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ec2State {
+    /// It runs.
+    Running,
+    /// It was told to end.
+    ShuttingDown,
+    /// It is gone; EC2 still describes it, without its address.
+    Terminated,
+    /// It is stopped, in the warm pool.
+    Stopped,
+}
+
+impl Ec2State {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::ShuttingDown => "shutting-down",
+            Self::Terminated => "terminated",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// The number that goes with the name.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Running => 16,
+            Self::ShuttingDown => 32,
+            Self::Terminated => 48,
+            Self::Stopped => 80,
+        }
+    }
+}
+
+/// An instance.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Instance {
+    /// `i-` and 17 hexadecimal digits.
+    pub id: String,
+    /// Its group's name.
+    pub group: String,
+    /// Its private address; none before it has one, and none after its end.
+    pub private_ip: Option<Ipv4Addr>,
+    /// Its state in the group.
+    pub lifecycle_state: LifecycleState,
+    /// Its state in EC2.
+    pub ec2_state: Ec2State,
+    /// When it was launched.
+    pub launched_at: Timestamp,
+}
+
+/// What a new group looks like.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct GroupSettings {
+    /// Its name.
+    pub name: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// The instance lifecycle policy `TerminateHookAbandon=retain`: an abandoned terminate hook keeps the instance.
+    pub retain_on_abandon: bool,
+}
+
+impl GroupSettings {
+    /// A group with this name, no tags and no retention.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+}
+
+/// One line of a group's history.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Activity {
+    /// A UUID.
+    pub id: String,
+    /// The instance.
+    pub instance_id: String,
+    /// What is done: `Terminating EC2 instance: i-…`.
+    pub description: String,
+    /// Why.
+    pub cause: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it was done.
+    pub ended_at: Option<Timestamp>,
+}

@@ -1,0 +1,263 @@
+//! The journeys of instances: which hook holds one next, and what follows when no hook does.
+
+use std::mem;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Event;
+use super::ec2_event::Ec2News;
+use super::error::ApiError;
+use super::hook::{ActionRef, ActionResult, LifecycleAction, LifecycleHook};
+use super::instance::{Activity, Ec2State, Instance};
+use super::lifecycle::{Journey, LifecycleState};
+use super::notification::Notification;
+use super::state::{Held, Progress, State};
+use crate::journal::System;
+
+/// How long before its end EC2 warns a spot instance.
+const SPOT_WARNING: SignedDuration = SignedDuration::from_mins(2);
+
+impl State {
+    /// Adds a running instance in service, without asking a hook, and returns its place.
+    pub(super) fn add(&mut self, mut instance: Instance) -> usize {
+        instance.id = self.ids.instance();
+        self.instances.push(Held { instance, progress: Progress::Settled, interrupted_at: None });
+        self.instances.len() - 1
+    }
+
+    /// Sends an instance on a journey.
+    pub(super) fn begin(&mut self, index: usize, journey: Journey, at: Timestamp) {
+        let id = self.instances[index].instance.id.clone();
+        let group = self.instances[index].instance.group.clone();
+        match journey {
+            Journey::Launch | Journey::LaunchFromWarmPool => {
+                self.begin_activity(index, format!("Launching a new EC2 instance: {id}"), at);
+            }
+            Journey::Terminate | Journey::TerminateFromWarmPool => {
+                self.journal.effect(
+                    at,
+                    System::AutoScaling,
+                    "instance terminating",
+                    id.clone(),
+                    group.clone(),
+                );
+                self.begin_activity(index, format!("Terminating EC2 instance: {id}"), at);
+            }
+            Journey::ReturnToWarmPool => {
+                self.journal.effect(
+                    at,
+                    System::AutoScaling,
+                    "instance returning to warm pool",
+                    id,
+                    group.clone(),
+                );
+            }
+            Journey::ReplaceRootVolume => {
+                self.journal.effect(at, System::AutoScaling, "root volume replacement", id, group.clone());
+            }
+            Journey::LaunchWithNewRootVolume => {}
+        }
+        let transition = journey.facts().transition;
+        let hooks = self.group(&group).map(|group| group.hooks.clone()).unwrap_or_default();
+        let hooks = hooks.into_iter().filter(|hook| hook.transition == transition).collect();
+        self.hold(index, journey, hooks, at);
+    }
+
+    /// Ends the action that the caller means.
+    pub(super) fn complete(
+        &mut self,
+        meant: &ActionRef<'_>,
+        result: ActionResult,
+        at: Timestamp,
+    ) -> Result<(), ApiError> {
+        let index = self.find(meant)?;
+        let id = self.instances[index].instance.id.clone();
+        let detail = format!("{} of {} by {}", result.as_str(), meant.hook, meant.by());
+        self.journal.effect(at, System::AutoScaling, "lifecycle action completed", id, detail);
+        self.end_action(index, result, at);
+        Ok(())
+    }
+
+    /// Restarts the timer of the action that the caller means.
+    pub(super) fn heartbeat(&mut self, meant: &ActionRef<'_>, at: Timestamp) -> Result<(), ApiError> {
+        let index = self.find(meant)?;
+        let timeout = self.hook_of(index).map_or(SignedDuration::ZERO, |hook| hook.heartbeat());
+        let Progress::Waiting { action, .. } = &mut self.instances[index].progress else {
+            return Err(meant.not_found());
+        };
+        action.heartbeat_deadline = at + timeout;
+        action.heartbeats += 1;
+        let detail = format!("{} held until {}", action.hook, action.due());
+        let id = action.instance_id.clone();
+        self.journal.effect(at, System::AutoScaling, "lifecycle action heartbeat", id, detail);
+        Ok(())
+    }
+
+    /// What the hook that holds this instance does by itself.
+    pub(super) fn default_result(&self, index: usize) -> ActionResult {
+        self.hook_of(index).map_or(ActionResult::Abandon, |hook| hook.default_result)
+    }
+
+    /// Goes on after the action that holds this instance.
+    pub(super) fn end_action(&mut self, index: usize, result: ActionResult, at: Timestamp) {
+        let progress = mem::replace(&mut self.instances[index].progress, Progress::Settled);
+        let Progress::Waiting { journey, next_hooks, .. } = progress else { return };
+        match result {
+            ActionResult::Continue => self.hold(index, journey, next_hooks, at),
+            ActionResult::Abandon => self.abandon(index, journey, at),
+        }
+    }
+
+    /// Tells a spot instance that it has two minutes.
+    pub(super) fn interrupt(&mut self, index: usize, at: Timestamp) {
+        self.instances[index].interrupted_at = Some(at + SPOT_WARNING);
+        self.announce(index, Ec2News::SpotInterruption, at);
+    }
+
+    /// EC2 ends an instance. No hook is asked.
+    pub(super) fn shut_down(&mut self, index: usize, at: Timestamp, why: &str) {
+        let until = at.saturating_add(self.shutdown_time).unwrap_or(Timestamp::MAX);
+        let held = &mut self.instances[index];
+        held.interrupted_at = None;
+        held.progress = Progress::ShuttingDown { until };
+        let state = &mut held.instance.lifecycle_state;
+        *state = if state.is_warmed() {
+            LifecycleState::WarmedTerminatingProceed
+        } else {
+            LifecycleState::TerminatingProceed
+        };
+        let id = held.instance.id.clone();
+        self.journal.effect(at, System::Ec2, "instance shutting down", id, why);
+        self.set_ec2_state(index, Ec2State::ShuttingDown, at);
+    }
+
+    /// An instance is gone.
+    pub(super) fn terminated(&mut self, index: usize, at: Timestamp) {
+        let held = &mut self.instances[index];
+        held.progress = Progress::Settled;
+        held.instance.lifecycle_state = LifecycleState::Terminated;
+        held.instance.private_ip = None;
+        let id = held.instance.id.clone();
+        self.end_activity(index, at);
+        self.journal.effect(at, System::Ec2, "instance terminated", id, "");
+        self.set_ec2_state(index, Ec2State::Terminated, at);
+    }
+
+    /// Lets the first of `hooks` hold the instance, or lets it go on if there is none.
+    fn hold(&mut self, index: usize, journey: Journey, hooks: Vec<LifecycleHook>, at: Timestamp) {
+        let mut hooks = hooks.into_iter();
+        let Some(hook) = hooks.next() else {
+            self.proceed(index, journey, at);
+            return;
+        };
+        let instance = &mut self.instances[index].instance;
+        instance.lifecycle_state = journey.facts().waiting;
+        let action = LifecycleAction {
+            token: self.ids.uuid(),
+            group: instance.group.clone(),
+            hook: hook.name.clone(),
+            instance_id: instance.id.clone(),
+            started_at: at,
+            heartbeat_deadline: at + hook.heartbeat(),
+            global_deadline: at + hook.global_timeout(),
+            heartbeats: 0,
+        };
+        let id = action.instance_id.clone();
+        self.journal.effect(at, System::AutoScaling, "lifecycle action started", id, hook.name.clone());
+        self.notify(journey, &hook, &action);
+        let next_hooks = hooks.collect();
+        self.instances[index].progress = Progress::Waiting { journey, action, next_hooks };
+    }
+
+    /// No hook holds the instance any more.
+    fn proceed(&mut self, index: usize, journey: Journey, at: Timestamp) {
+        match journey {
+            Journey::Launch | Journey::LaunchFromWarmPool | Journey::LaunchWithNewRootVolume => {
+                self.instances[index].instance.lifecycle_state = LifecycleState::InService;
+                self.end_activity(index, at);
+            }
+            Journey::Terminate | Journey::TerminateFromWarmPool => {
+                self.shut_down(index, at, "terminated by its group");
+            }
+            Journey::ReturnToWarmPool => {
+                self.instances[index].instance.lifecycle_state = LifecycleState::WarmedStopped;
+                self.set_ec2_state(index, Ec2State::Stopped, at);
+            }
+            Journey::ReplaceRootVolume => self.begin(index, Journey::LaunchWithNewRootVolume, at),
+        }
+    }
+
+    /// A hook was abandoned: by its policy the group keeps the instance, or it ends.
+    fn abandon(&mut self, index: usize, journey: Journey, at: Timestamp) {
+        let instance = &mut self.instances[index].instance;
+        let kept = match journey {
+            // Whatever comes up wrong is replaced; its end asks the terminate hooks like any other.
+            Journey::Launch | Journey::LaunchFromWarmPool | Journey::LaunchWithNewRootVolume => {
+                self.begin(index, Journey::Terminate, at);
+                return;
+            }
+            Journey::Terminate | Journey::ReplaceRootVolume => LifecycleState::TerminatingRetained,
+            Journey::TerminateFromWarmPool => LifecycleState::WarmedTerminatingRetained,
+            Journey::ReturnToWarmPool => LifecycleState::WarmedPendingRetained,
+        };
+        let id = instance.id.clone();
+        let group = instance.group.clone();
+        if self.group(&group).is_ok_and(|group| group.settings.retain_on_abandon) {
+            self.instances[index].instance.lifecycle_state = kept;
+            self.journal.effect(at, System::AutoScaling, "instance retained", id, kept.as_str());
+        } else {
+            self.shut_down(index, at, "terminated by its group");
+        }
+    }
+
+    fn notify(&mut self, journey: Journey, hook: &LifecycleHook, action: &LifecycleAction) {
+        let arn = self.group(&action.group).map(|group| group.arn.clone()).unwrap_or_default();
+        let request_id = self.ids.uuid();
+        let notification = Notification::held(&self.account, &arn, request_id, journey, hook, action);
+        self.emit(&Event::Hook(notification));
+    }
+
+    fn find(&self, meant: &ActionRef<'_>) -> Result<usize, ApiError> {
+        self.group(meant.group)?;
+        if meant.token.is_none() && meant.instance_id.is_none() {
+            return Err(meant.not_found());
+        }
+        self.instances
+            .iter()
+            .position(|held| held.action().is_some_and(|action| meant.names(action)))
+            .ok_or_else(|| meant.not_found())
+    }
+
+    fn hook_of(&self, index: usize) -> Option<&LifecycleHook> {
+        let action = self.instances[index].action()?;
+        self.group(&action.group).ok()?.hooks.iter().find(|hook| hook.name == action.hook)
+    }
+
+    fn begin_activity(&mut self, index: usize, description: String, at: Timestamp) {
+        let id = self.ids.uuid();
+        let instance = &self.instances[index].instance;
+        let (instance_id, group) = (instance.id.clone(), instance.group.clone());
+        let cause = format!("At {at:.0} the lab asked for it.");
+        if let Ok(group) = self.group_mut(&group) {
+            group.activities.push(Activity {
+                id,
+                instance_id,
+                description,
+                cause,
+                started_at: at,
+                ended_at: None,
+            });
+        }
+    }
+
+    fn end_activity(&mut self, index: usize, at: Timestamp) {
+        let instance = &self.instances[index].instance;
+        let (id, group) = (instance.id.clone(), instance.group.clone());
+        if let Ok(group) = self.group_mut(&group) {
+            let open = |activity: &&mut Activity| activity.instance_id == id && activity.ended_at.is_none();
+            for activity in group.activities.iter_mut().filter(open) {
+                activity.ended_at = Some(at);
+            }
+        }
+    }
+}

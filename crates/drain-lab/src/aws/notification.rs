@@ -1,0 +1,309 @@
+//! What Auto Scaling says when a hook holds an instance, in every envelope in which it can arrive.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::account::Account;
+use super::hook::{LifecycleAction, LifecycleHook, NotificationTarget};
+use super::lifecycle::{Facts, Journey};
+
+/// One message of a lifecycle hook.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Notification {
+    /// When Auto Scaling sent it.
+    pub at: Timestamp,
+    /// Where the hook wants it.
+    pub target: NotificationTarget,
+    /// The group.
+    pub group: String,
+    /// The group's ARN.
+    pub group_arn: String,
+    /// The account and the region that it comes from.
+    pub account: Account,
+    /// A UUID that differs between messages.
+    pub request_id: String,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Content {
+    /// A hook with a target was put: the target gets one message to try it out.
+    Test,
+    /// An instance is held.
+    Held {
+        /// Why.
+        journey: Journey,
+        /// By which action.
+        action: LifecycleAction,
+        /// The hook's free text.
+        metadata: Option<String>,
+    },
+}
+
+impl Notification {
+    pub(super) fn held(
+        account: &Account,
+        group_arn: &str,
+        request_id: String,
+        journey: Journey,
+        hook: &LifecycleHook,
+        action: &LifecycleAction,
+    ) -> Self {
+        Self {
+            at: action.started_at,
+            target: hook.target.clone(),
+            group: action.group.clone(),
+            group_arn: group_arn.to_owned(),
+            account: account.clone(),
+            request_id,
+            content: Content::Held {
+                journey,
+                action: action.clone(),
+                metadata: hook.notification_metadata.clone(),
+            },
+        }
+    }
+
+    /// The payload with which Lambda calls a function that is subscribed to the hook's target: nothing if the hook
+    /// has no target.
+    pub fn lambda_payload(&self) -> Option<Value> {
+        match &self.target {
+            NotificationTarget::None => None,
+            NotificationTarget::Lambda { .. } => Some(self.message()),
+            NotificationTarget::Sns { topic_arn } => Some(self.sns_event(topic_arn)),
+            NotificationTarget::Sqs { queue_arn } => Some(self.sqs_event(queue_arn)),
+        }
+    }
+
+    /// The hook's own message, as SNS, SQS and Lambda get it.
+    pub fn message(&self) -> Value {
+        let mut message = Map::new();
+        let mut put = |name: &str, value: &str| message.insert(name.to_owned(), Value::from(value));
+        match &self.content {
+            Content::Test => {
+                put("AccountId", &self.account.id);
+                put("RequestId", &self.request_id);
+                put("AutoScalingGroupARN", &self.group_arn);
+                put("AutoScalingGroupName", &self.group);
+                put("Service", "AWS Auto Scaling");
+                put("Event", "autoscaling:TEST_NOTIFICATION");
+                put("Time", &self.time());
+            }
+            Content::Held { journey, action, metadata } => {
+                let facts = journey.facts();
+                put("Origin", facts.origin);
+                put("LifecycleHookName", &action.hook);
+                put("Destination", facts.destination);
+                put("AccountId", &self.account.id);
+                put("RequestId", &self.request_id);
+                put("LifecycleTransition", facts.transition.as_str());
+                put("AutoScalingGroupName", &self.group);
+                put("Service", "AWS Auto Scaling");
+                put("Time", &self.time());
+                put("EC2InstanceId", &action.instance_id);
+                put("LifecycleActionToken", &action.token);
+                put_optional(&mut put, &facts, metadata.as_deref());
+            }
+        }
+        Value::Object(message)
+    }
+
+    /// The payload of a function that is subscribed to the SNS topic `topic_arn`.
+    pub fn sns_event(&self, topic_arn: &str) -> Value {
+        let region = &self.account.region;
+        let subscription = format!("{topic_arn}:f4fdba36-a856-4dde-ad38-99aa1190c534");
+        json!({"Records": [{
+            "EventSource": "aws:sns",
+            "EventVersion": "1.0",
+            "EventSubscriptionArn": subscription,
+            "Sns": {
+                "Type": "Notification",
+                "MessageId": self.request_id,
+                "TopicArn": topic_arn,
+                "Subject": self.subject(),
+                "Message": self.message().to_string(),
+                "Timestamp": self.time(),
+                "SignatureVersion": "1",
+                "Signature": "bGFi",
+                "SigningCertUrl": format!("https://sns.{region}.amazonaws.com/SimpleNotificationService-lab.pem"),
+                "UnsubscribeUrl": format!(
+                    "https://sns.{region}.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={subscription}"
+                ),
+                "MessageAttributes": {},
+            },
+        }]})
+    }
+
+    /// The payload of a function that reads the queue `queue_arn`, to which the hook writes without a topic between.
+    pub fn sqs_event(&self, queue_arn: &str) -> Value {
+        let sent = self.at.as_millisecond().to_string();
+        json!({"Records": [{
+            "messageId": self.request_id,
+            "receiptHandle": "bGFi",
+            "body": self.message().to_string(),
+            "attributes": {
+                "ApproximateReceiveCount": "1",
+                "SentTimestamp": sent,
+                "SenderId": "AIDAIENQZJOLO23YVJ4VO",
+                "ApproximateFirstReceiveTimestamp": sent,
+            },
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": queue_arn,
+            "awsRegion": self.account.region,
+        }]})
+    }
+
+    /// The same news on `EventBridge`, which hears of every hook but of no test message.
+    pub fn event_bridge_event(&self) -> Option<Value> {
+        let Content::Held { journey, action, metadata } = &self.content else { return None };
+        let facts = journey.facts();
+        let mut detail = Map::new();
+        let mut put = |name: &str, value: &str| detail.insert(name.to_owned(), Value::from(value));
+        put("LifecycleActionToken", &action.token);
+        put("AutoScalingGroupName", &self.group);
+        put("LifecycleHookName", &action.hook);
+        put("EC2InstanceId", &action.instance_id);
+        put("LifecycleTransition", facts.transition.as_str());
+        put("Origin", facts.origin);
+        put("Destination", facts.destination);
+        put_optional(&mut put, &facts, metadata.as_deref());
+        Some(json!({
+            "version": "0",
+            "id": self.request_id,
+            "detail-type": format!("EC2 Instance-{} Lifecycle Action", facts.transition.verb()),
+            "source": "aws.autoscaling",
+            "account": self.account.id,
+            "time": format!("{:.0}", self.at),
+            "region": self.account.region,
+            "resources": [self.group_arn],
+            "detail": detail,
+        }))
+    }
+
+    /// The subject of the SNS message. The two spaces are Auto Scaling's.
+    fn subject(&self) -> String {
+        match &self.content {
+            Content::Test => format!("Auto Scaling: test notification for group \"{}\"", self.group),
+            Content::Held { journey, action, .. } => format!(
+                "Auto Scaling:  Lifecycle action '{}' for instance {} in progress.",
+                journey.facts().transition.participle(),
+                action.instance_id
+            ),
+        }
+    }
+
+    fn time(&self) -> String {
+        format!("{:.3}", self.at)
+    }
+}
+
+fn put_optional<T>(put: &mut impl FnMut(&str, &str) -> T, facts: &Facts, metadata: Option<&str>) {
+    if let Some(action) = facts.action {
+        put("Action", action);
+    }
+    if let Some(metadata) = metadata {
+        put("NotificationMetadata", metadata);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notification(journey: Journey, target: NotificationTarget) -> Notification {
+        let started_at: Timestamp = "2024-03-23T03:26:43.904Z".parse().unwrap();
+        let hook = LifecycleHook { target, ..LifecycleHook::terminating("nomad-drain-hook") };
+        let action = LifecycleAction {
+            token: "465e0162-e6af-4786-b4e8-bb544ae58790".into(),
+            group: "workers".into(),
+            hook: hook.name.clone(),
+            instance_id: "i-05629ab7d9287e205".into(),
+            started_at,
+            heartbeat_deadline: started_at,
+            global_deadline: started_at,
+            heartbeats: 0,
+        };
+        let request_id = "f02639a5-62b9-0772-d50e-09647ae07b49".into();
+        Notification::held(&Account::default(), "arn:group", request_id, journey, &hook, &action)
+    }
+
+    #[test]
+    fn a_function_behind_sns_gets_the_envelope_of_sns() {
+        let topic_arn = "arn:aws:sns:us-east-1:123456789012:drain".to_owned();
+        let payload =
+            notification(Journey::Terminate, NotificationTarget::Sns { topic_arn }).lambda_payload().unwrap();
+        let sns = &payload["Records"][0]["Sns"];
+        assert_eq!(payload["Records"][0]["EventSource"], "aws:sns");
+        assert_eq!(
+            sns["Subject"],
+            "Auto Scaling:  Lifecycle action 'TERMINATING' for instance i-05629ab7d9287e205 in progress."
+        );
+        let message: Value = serde_json::from_str(sns["Message"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            message,
+            json!({
+                "Origin": "AutoScalingGroup",
+                "LifecycleHookName": "nomad-drain-hook",
+                "Destination": "EC2",
+                "AccountId": "123456789012",
+                "RequestId": "f02639a5-62b9-0772-d50e-09647ae07b49",
+                "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+                "AutoScalingGroupName": "workers",
+                "Service": "AWS Auto Scaling",
+                "Time": "2024-03-23T03:26:43.904Z",
+                "EC2InstanceId": "i-05629ab7d9287e205",
+                "LifecycleActionToken": "465e0162-e6af-4786-b4e8-bb544ae58790",
+            })
+        );
+    }
+
+    #[test]
+    fn event_bridge_hears_the_same_in_its_own_words() {
+        let notification = notification(Journey::Terminate, NotificationTarget::None);
+        assert_eq!(notification.lambda_payload(), None);
+        assert_eq!(
+            notification.event_bridge_event().unwrap(),
+            json!({
+                "version": "0",
+                "id": "f02639a5-62b9-0772-d50e-09647ae07b49",
+                "detail-type": "EC2 Instance-terminate Lifecycle Action",
+                "source": "aws.autoscaling",
+                "account": "123456789012",
+                "time": "2024-03-23T03:26:43Z",
+                "region": "us-east-1",
+                "resources": ["arn:group"],
+                "detail": {
+                    "LifecycleActionToken": "465e0162-e6af-4786-b4e8-bb544ae58790",
+                    "AutoScalingGroupName": "workers",
+                    "LifecycleHookName": "nomad-drain-hook",
+                    "EC2InstanceId": "i-05629ab7d9287e205",
+                    "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+                    "Origin": "AutoScalingGroup",
+                    "Destination": "EC2",
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn a_root_volume_replacement_says_so_in_its_action() {
+        let message = notification(Journey::ReplaceRootVolume, NotificationTarget::None).message();
+        assert_eq!(message["Action"], "ReplaceRootVolume");
+        assert_eq!(message["LifecycleTransition"], "autoscaling:EC2_INSTANCE_TERMINATING");
+        assert_eq!(message["Destination"], "AutoScalingGroup");
+    }
+
+    #[test]
+    fn a_test_message_names_no_instance() {
+        let mut notification = notification(Journey::Terminate, NotificationTarget::None);
+        notification.content = Content::Test;
+        assert_eq!(notification.event_bridge_event(), None);
+        let message = notification.message();
+        assert_eq!(message["Event"], "autoscaling:TEST_NOTIFICATION");
+        assert_eq!(message.get("EC2InstanceId"), None);
+        assert_eq!(message.get("LifecycleTransition"), None);
+    }
+}

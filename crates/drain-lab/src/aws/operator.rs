@@ -1,0 +1,204 @@
+//! What the operator of the account does, and what happens to instances from outside: for tests and demos.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::parameter::Parameter;
+use super::state::Group;
+use super::{
+    Account, ApiError, Aws, Content, Ec2News, Ec2State, Event, GroupSettings, Instance, Journey,
+    LifecycleHook, LifecycleState, Notification, NotificationTarget, ParameterType,
+};
+
+impl Aws {
+    /// Takes an IAM action away from the role that calls: `ssm:GetParameter`, `kms:Decrypt`.
+    pub fn deny(&self, action: &str) {
+        self.change(|state, _| state.permissions.deny(action));
+    }
+
+    /// Gives an IAM action back.
+    pub fn allow(&self, action: &str) {
+        self.change(|state, _| state.permissions.allow(action));
+    }
+
+    /// Stores a parameter, or its next version.
+    pub fn put_parameter(&self, name: &str, kind: ParameterType, value: &str) {
+        self.change(|state, _| {
+            let version = state.parameters.get(name).map_or(0, |parameter| parameter.version) + 1;
+            let parameter = Parameter { value: value.to_owned(), kind, version };
+            state.parameters.insert(name.to_owned(), parameter);
+        });
+    }
+
+    /// Deletes a parameter.
+    pub fn delete_parameter(&self, name: &str) {
+        self.change(|state, _| state.parameters.remove(name));
+    }
+
+    /// How long EC2 takes to end an instance, 10 s if nothing else is said.
+    pub fn set_shutdown_time(&self, time: Duration) {
+        self.change(|state, _| state.shutdown_time = time);
+    }
+
+    /// Creates a group. A second one of the same name takes the place of the first, its hooks and its instances stay.
+    pub fn create_group(&self, settings: GroupSettings) {
+        self.change(|state, now| {
+            if let Ok(group) = state.group_mut(&settings.name) {
+                group.settings = settings;
+                return;
+            }
+            let Account { id, region, .. } = &state.account;
+            let name = &settings.name;
+            let uuid = state.ids.uuid();
+            let arn = format!(
+                "arn:aws:autoscaling:{region}:{id}:autoScalingGroup:{uuid}:autoScalingGroupName/{name}"
+            );
+            state.groups.push(Group { settings, arn, created_at: now, hooks: vec![], activities: vec![] });
+        });
+    }
+
+    /// Adds a hook to a group, or changes the one of that name. A target gets a test message.
+    pub fn put_lifecycle_hook(&self, group: &str, hook: LifecycleHook) -> Result<(), ApiError> {
+        self.change(|state, now| {
+            let request_id = state.ids.uuid();
+            let target = hook.target.clone();
+            let found = state.group_mut(group)?;
+            let group_arn = found.arn.clone();
+            match found.hooks.iter_mut().find(|existing| existing.name == hook.name) {
+                Some(existing) => *existing = hook,
+                None => found.hooks.push(hook),
+            }
+            if target != NotificationTarget::None {
+                let group = group.to_owned();
+                let (account, content) = (state.account.clone(), Content::Test);
+                state.emit(&Event::Hook(Notification {
+                    at: now,
+                    target,
+                    group,
+                    group_arn,
+                    account,
+                    request_id,
+                    content,
+                }));
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds an instance that is in service already, and returns its id. It may have no address.
+    pub fn add_instance(&self, group: &str, private_ip: Option<Ipv4Addr>) -> Result<String, ApiError> {
+        self.add(group, private_ip, None)
+    }
+
+    /// Launches an instance and returns its id: in service at once, or held by the group's launch hooks.
+    pub fn launch_instance(&self, group: &str, private_ip: Option<Ipv4Addr>) -> Result<String, ApiError> {
+        self.add(group, private_ip, Some(Journey::Launch))
+    }
+
+    fn add(
+        &self,
+        group: &str,
+        private_ip: Option<Ipv4Addr>,
+        journey: Option<Journey>,
+    ) -> Result<String, ApiError> {
+        self.change(|state, now| {
+            state.group(group)?;
+            let index = state.add(Instance {
+                id: String::new(),
+                group: group.to_owned(),
+                private_ip,
+                lifecycle_state: LifecycleState::InService,
+                ec2_state: Ec2State::Running,
+                launched_at: now,
+            });
+            if let Some(journey) = journey {
+                state.begin(index, journey, now);
+            }
+            Ok(state.instances[index].instance.id.clone())
+        })
+    }
+
+    /// What a scale-in does, or `TerminateInstanceInAutoScalingGroup`: the terminate hooks hold the instance, and
+    /// then it ends. An instance that was retained ends at once.
+    pub fn terminate_instance(&self, id: &str) -> Result<(), ApiError> {
+        use LifecycleState as S;
+        self.change(|state, now| {
+            let index = state.managed(id)?;
+            match state.instances[index].instance.lifecycle_state {
+                S::InService | S::PendingWait => state.begin(index, Journey::Terminate, now),
+                S::WarmedStopped => state.begin(index, Journey::TerminateFromWarmPool, now),
+                S::TerminatingRetained | S::WarmedPendingRetained | S::WarmedTerminatingRetained => {
+                    state.shut_down(index, now, "a retained instance was terminated");
+                }
+                S::TerminatingWait
+                | S::TerminatingProceed
+                | S::Terminated
+                | S::ReplacingRootVolumeWait
+                | S::WarmedPendingWait
+                | S::WarmedTerminatingWait
+                | S::WarmedTerminatingProceed => return Err(busy(id)),
+            }
+            Ok(())
+        })
+    }
+
+    /// What EC2's own `TerminateInstances` does: the instance ends and no hook is asked.
+    pub fn terminate_without_hooks(&self, id: &str) -> Result<(), ApiError> {
+        self.change(|state, now| {
+            let index = state.managed(id)?;
+            state.shut_down(index, now, "EC2 TerminateInstances");
+            Ok(())
+        })
+    }
+
+    /// A scale-in of a group whose warm pool reuses instances.
+    pub fn return_to_warm_pool(&self, id: &str) -> Result<(), ApiError> {
+        self.from_state(id, LifecycleState::InService, Journey::ReturnToWarmPool)
+    }
+
+    /// A scale-out of a group with a warm pool.
+    pub fn launch_from_warm_pool(&self, id: &str) -> Result<(), ApiError> {
+        self.from_state(id, LifecycleState::WarmedStopped, Journey::LaunchFromWarmPool)
+    }
+
+    /// An instance refresh with the strategy `ReplaceRootVolume`.
+    pub fn replace_root_volume(&self, id: &str) -> Result<(), ApiError> {
+        self.from_state(id, LifecycleState::InService, Journey::ReplaceRootVolume)
+    }
+
+    fn from_state(&self, id: &str, from: LifecycleState, journey: Journey) -> Result<(), ApiError> {
+        self.change(|state, now| {
+            let index = state.managed(id)?;
+            if state.instances[index].instance.lifecycle_state != from {
+                return Err(busy(id));
+            }
+            if journey == Journey::LaunchFromWarmPool {
+                state.set_ec2_state(index, Ec2State::Running, now);
+            }
+            state.begin(index, journey, now);
+            Ok(())
+        })
+    }
+
+    /// EC2 warns a spot instance, and takes it away two minutes later.
+    pub fn interrupt_spot(&self, id: &str) -> Result<(), ApiError> {
+        self.change(|state, now| {
+            let index = state.managed(id)?;
+            state.interrupt(index, now);
+            Ok(())
+        })
+    }
+
+    /// EC2 says that a spot instance may be taken away before long. Nothing happens to it.
+    pub fn recommend_rebalance(&self, id: &str) -> Result<(), ApiError> {
+        self.change(|state, now| {
+            let index = state.managed(id)?;
+            state.announce(index, Ec2News::RebalanceRecommendation, now);
+            Ok(())
+        })
+    }
+}
+
+fn busy(id: &str) -> ApiError {
+    ApiError::new(400, "ScalingActivityInProgress", format!("Instance {id} is on its way somewhere else."))
+}

@@ -1,0 +1,195 @@
+//! What the account contains, and how time passes in it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::Event;
+use super::account::{Account, Permissions};
+use super::ec2_event::{Ec2Event, Ec2News};
+use super::error::ApiError;
+use super::hook::{LifecycleAction, LifecycleHook};
+use super::ids::Ids;
+use super::instance::{Activity, Ec2State, GroupSettings, Instance};
+use super::lifecycle::{Journey, LifecycleState};
+use super::parameter::Parameter;
+use crate::journal::{Journal, System};
+
+/// Everything in the account. Its methods take the moment at which they happen: a model that is looked at late
+/// applies what was due in between, each at its own time.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) account: Account,
+    pub(super) permissions: Permissions,
+    pub(super) groups: Vec<Group>,
+    pub(super) instances: Vec<Held>,
+    pub(super) parameters: BTreeMap<String, Parameter>,
+    /// How long EC2 takes to end an instance.
+    pub(super) shutdown_time: Duration,
+    pub(super) ids: Ids,
+    pub(super) journal: Journal,
+    pub(super) listeners: Vec<UnboundedSender<Event>>,
+}
+
+/// A group with what belongs to it.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) settings: GroupSettings,
+    pub(super) arn: String,
+    pub(super) created_at: Timestamp,
+    pub(super) hooks: Vec<LifecycleHook>,
+    /// The latest last.
+    pub(super) activities: Vec<Activity>,
+}
+
+/// An instance and what is going on with it.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) instance: Instance,
+    pub(super) progress: Progress,
+    /// When EC2 takes this spot instance away, if it said so.
+    pub(super) interrupted_at: Option<Timestamp>,
+}
+
+/// What is going on with an instance.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// Nothing.
+    Settled,
+    /// A hook holds it.
+    Waiting {
+        journey: Journey,
+        action: LifecycleAction,
+        /// The hooks that come after, if this one is completed with CONTINUE.
+        next_hooks: Vec<LifecycleHook>,
+    },
+    /// EC2 ends it.
+    ShuttingDown { until: Timestamp },
+}
+
+impl Held {
+    /// When something happens to this instance by itself.
+    fn due(&self) -> Option<Timestamp> {
+        let progress = match &self.progress {
+            Progress::Settled => None,
+            Progress::Waiting { action, .. } => Some(action.due()),
+            Progress::ShuttingDown { until } => Some(*until),
+        };
+        progress.into_iter().chain(self.interrupted_at).min()
+    }
+
+    /// The action that holds it.
+    pub(super) fn action(&self) -> Option<&LifecycleAction> {
+        match &self.progress {
+            Progress::Waiting { action, .. } => Some(action),
+            Progress::Settled | Progress::ShuttingDown { .. } => None,
+        }
+    }
+}
+
+impl State {
+    pub(super) fn new(account: Account, journal: Journal) -> Self {
+        Self {
+            account,
+            permissions: Permissions::default(),
+            groups: Vec::new(),
+            instances: Vec::new(),
+            parameters: BTreeMap::new(),
+            shutdown_time: Duration::from_secs(10),
+            ids: Ids::seeded(0),
+            journal,
+            listeners: Vec::new(),
+        }
+    }
+
+    /// When the next thing happens by itself.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.instances.iter().filter_map(Held::due).min()
+    }
+
+    /// Applies everything that was due up to `now`, in order.
+    pub(super) fn catch_up(&mut self, now: Timestamp) {
+        while let Some((at, index)) = self.earliest()
+            && at <= now
+        {
+            self.happen(index, at);
+        }
+    }
+
+    fn earliest(&self) -> Option<(Timestamp, usize)> {
+        self.instances.iter().enumerate().filter_map(|(index, held)| Some((held.due()?, index))).min()
+    }
+
+    fn happen(&mut self, index: usize, at: Timestamp) {
+        let held = &self.instances[index];
+        let id = held.instance.id.clone();
+        if held.interrupted_at == Some(at) {
+            self.shut_down(index, at, "spot interruption");
+            return;
+        }
+        match &held.progress {
+            Progress::Settled => {}
+            Progress::ShuttingDown { .. } => self.terminated(index, at),
+            Progress::Waiting { action, .. } => {
+                let which =
+                    if action.heartbeat_deadline < action.global_deadline { "heartbeat" } else { "global" };
+                let hook = action.hook.clone();
+                let result = self.default_result(index);
+                let detail = format!("{which} time-out of {hook}: {}", result.as_str());
+                self.journal.effect(at, System::AutoScaling, "lifecycle action timed out", id, detail);
+                self.end_action(index, result, at);
+            }
+        }
+    }
+
+    pub(super) fn group(&self, name: &str) -> Result<&Group, ApiError> {
+        self.groups
+            .iter()
+            .find(|group| group.settings.name == name)
+            .ok_or_else(|| ApiError::no_such_group(name))
+    }
+
+    pub(super) fn group_mut(&mut self, name: &str) -> Result<&mut Group, ApiError> {
+        self.groups
+            .iter_mut()
+            .find(|group| group.settings.name == name)
+            .ok_or_else(|| ApiError::no_such_group(name))
+    }
+
+    /// The place of an instance that its group still has.
+    pub(super) fn managed(&self, id: &str) -> Result<usize, ApiError> {
+        self.instances
+            .iter()
+            .position(|held| {
+                held.instance.id == id && held.instance.lifecycle_state != LifecycleState::Terminated
+            })
+            .ok_or_else(|| ApiError::no_such_group_instance(id))
+    }
+
+    /// The instances of `group` that have not left it.
+    pub(super) fn members(&self, group: &str) -> impl Iterator<Item = &Instance> {
+        self.instances
+            .iter()
+            .map(|held| &held.instance)
+            .filter(move |instance| instance.group == group)
+            .filter(|instance| instance.lifecycle_state != LifecycleState::Terminated)
+    }
+
+    pub(super) fn set_ec2_state(&mut self, index: usize, state: Ec2State, at: Timestamp) {
+        self.instances[index].instance.ec2_state = state;
+        self.announce(index, Ec2News::StateChanged(state), at);
+    }
+
+    /// Tells the listeners what EC2 says about an instance.
+    pub(super) fn announce(&mut self, index: usize, news: Ec2News, at: Timestamp) {
+        let instance_id = self.instances[index].instance.id.clone();
+        let id = self.ids.uuid();
+        self.emit(&Event::Ec2(Ec2Event { at, account: self.account.clone(), id, instance_id, news }));
+    }
+
+    pub(super) fn emit(&mut self, event: &Event) {
+        self.listeners.retain(|listener| listener.send(event.clone()).is_ok());
+    }
+}
