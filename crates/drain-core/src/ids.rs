@@ -59,10 +59,18 @@ impl NodeId {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct GroupName(String);
 
+/// The text cannot be the name of an Auto Scaling group.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0:?} is not the name of an Auto Scaling group (1 to 255 printable characters, no colon)")]
+pub struct InvalidGroupName(String);
+
 impl GroupName {
-    /// Takes the name as Auto Scaling gave it.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self(name.into())
+    /// Checks `name` against what `CreateAutoScalingGroup` takes: 1 to 255 characters, none of them a control
+    /// character or a colon.
+    pub fn parse(name: &str) -> Result<Self, InvalidGroupName> {
+        let valid =
+            (1..=255).contains(&name.chars().count()) && !name.chars().any(|c| c.is_control() || c == ':');
+        if valid { Ok(Self(name.to_owned())) } else { Err(InvalidGroupName(shorten(name))) }
     }
 
     /// The name as text.

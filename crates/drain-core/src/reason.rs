@@ -41,13 +41,15 @@ pub enum Reason {
     LaunchTransition,
     /// An ordinary notification of the group ("instance terminated"), not a lifecycle action.
     GroupNotification,
+    /// A message on the topic that is not from Auto Scaling.
+    ForeignMessage,
     /// The lifecycle hook is not one of `LIFECYCLE_HOOK_NAME`.
     OtherHook,
 }
 
 impl Reason {
     /// Every reason there is, so that a test can hold docs/operations.md to it.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::DrainPosted,
         Self::DeadlineBroughtNearer,
         Self::AlreadyDraining,
@@ -56,6 +58,7 @@ impl Reason {
         Self::TestNotification,
         Self::LaunchTransition,
         Self::GroupNotification,
+        Self::ForeignMessage,
         Self::OtherHook,
     ];
 
@@ -70,6 +73,7 @@ impl Reason {
             Self::TestNotification => "test_notification",
             Self::LaunchTransition => "launch_transition",
             Self::GroupNotification => "group_notification",
+            Self::ForeignMessage => "foreign_message",
             Self::OtherHook => "other_hook",
         }
     }
@@ -83,6 +87,7 @@ impl Reason {
             | Self::TestNotification
             | Self::LaunchTransition
             | Self::GroupNotification
+            | Self::ForeignMessage
             | Self::OtherHook => Outcome::Ignored,
         }
     }

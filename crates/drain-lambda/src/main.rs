@@ -1,2 +1,39 @@
-//! Placeholder.
-fn main() {}
+//! The AWS Lambda function. Receives the payload, builds what every invocation shares once, and answers.
+
+use std::fmt;
+
+use drain::live::Budget;
+use drain::{Function, Report};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::Value;
+use tracing::Instrument as _;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let environment = |name: &str| std::env::var(name).ok();
+    drain::telemetry::start(environment);
+    let function = &Function::new(environment);
+    lambda_runtime::run(service_fn(move |event| invoke(function, event))).await
+}
+
+async fn invoke(function: &Function, event: LambdaEvent<Value>) -> Result<Report, Failure> {
+    let LambdaEvent { payload, context } = event;
+    let budget = Budget::before(context.deadline());
+    let span = tracing::info_span!("invocation", request_id = %context.request_id);
+    function.invoke(&payload, budget).instrument(span).await.map_err(Failure)
+}
+
+/// A failure in the form in which the runtime logs it (by `Debug`) and reports it (as a diagnostic).
+struct Failure(drain::Error);
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.name(), self.0.explanation())
+    }
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        Self { error_type: failure.0.name().to_owned(), error_message: failure.0.explanation() }
+    }
+}

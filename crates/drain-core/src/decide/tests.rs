@@ -19,7 +19,7 @@ fn seen() -> Observation {
     Observation {
         target: Target {
             instance: InstanceId::parse("i-0123456789abcdef0").unwrap(),
-            group: Some(GroupName::new("workers")),
+            group: Some(GroupName::parse("workers").unwrap()),
             hook: Some(HookName::parse("nomad-drain-hook").unwrap()),
             cause: Cause::Terminate,
             hook_started_at: Some("2026-03-01T11:59:59.5Z".parse().unwrap()),

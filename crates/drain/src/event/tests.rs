@@ -1,0 +1,194 @@
+//! Messages as they arrive, and what is made of them. The payloads follow real ones.
+
+use serde_json::json;
+
+use super::*;
+
+fn terminating() -> Value {
+    json!({
+        "Origin": "AutoScalingGroup", "Destination": "EC2",
+        "LifecycleHookName": "nomad-drain-hook", "AccountId": "123456789012",
+        "RequestId": "f02639a5-62b9-0772-d50e-09647ae07b49",
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+        "AutoScalingGroupName": "workers", "Service": "AWS Auto Scaling",
+        "Time": "2024-03-23T03:26:43.904Z", "EC2InstanceId": "i-05629ab7d9287e205",
+        "LifecycleActionToken": "465e0162-e6af-4786-b4e8-bb544ae58790",
+    })
+}
+
+fn with(field: &str, value: impl Into<Value>) -> Value {
+    let mut message = terminating();
+    message[field] = value.into();
+    message
+}
+
+fn without(field: &str) -> Value {
+    let mut message = terminating();
+    message.as_object_mut().unwrap().remove(field);
+    message
+}
+
+fn over_sns(message: &Value) -> Value {
+    json!({"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0",
+        "Sns": {"Type": "Notification", "Subject": "Auto Scaling:  Lifecycle action 'TERMINATING' …",
+                "Message": message.to_string(), "MessageAttributes": {}}}]})
+}
+
+fn only(event: &Value, hooks: Option<&[HookName]>) -> Result<Message, EventError> {
+    let mut messages = parse(event, hooks)?;
+    assert_eq!(messages.len(), 1);
+    messages.remove(0)
+}
+
+#[track_caller]
+fn target(event: &Value) -> Target {
+    match only(event, None).unwrap() {
+        Message::Target(target) => target,
+        Message::Ignored(ignored) => panic!("ignored: {ignored:?}"),
+    }
+}
+
+#[track_caller]
+fn ignored(event: &Value) -> Reason {
+    match only(event, None).unwrap() {
+        Message::Target(target) => panic!("not ignored: {target:?}"),
+        Message::Ignored(ignored) => ignored.reason,
+    }
+}
+
+#[test]
+fn a_terminating_instance_is_a_target_in_every_envelope() {
+    let expected = Target {
+        instance: InstanceId::parse("i-05629ab7d9287e205").unwrap(),
+        group: Some(GroupName::parse("workers").unwrap()),
+        hook: Some(HookName::parse("nomad-drain-hook").unwrap()),
+        cause: Cause::Terminate,
+        hook_started_at: Some("2024-03-23T03:26:43.904Z".parse().unwrap()),
+    };
+    let message = terminating();
+    assert_eq!(target(&message), expected);
+    assert_eq!(target(&over_sns(&message)), expected);
+    assert_eq!(target(&Value::String(message.to_string())), expected);
+}
+
+#[test]
+fn an_old_message_without_origin_time_and_group_is_enough() {
+    let message =
+        json!({"LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING", "EC2InstanceId": "i-1234abcd"});
+    let target = target(&message);
+    assert_eq!((target.group, target.hook, target.hook_started_at), (None, None, None));
+    assert_eq!(target.cause, Cause::Terminate);
+}
+
+#[test]
+fn an_instance_that_comes_back_is_drained_with_its_own_cause() {
+    assert_eq!(target(&with("Destination", "WarmPool")).cause, Cause::WarmPool);
+    assert_eq!(target(&with("Action", "ReplaceRootVolume")).cause, Cause::RootVolume);
+}
+
+#[test]
+fn a_time_that_cannot_be_read_is_no_reason_to_drop_the_event() {
+    assert_eq!(target(&with("Time", "yesterday")).hook_started_at, None);
+}
+
+#[test]
+fn messages_that_are_not_about_an_end_are_ignored_by_name() {
+    let test = json!({"AccountId": "1", "AutoScalingGroupName": "ha_ctrl", "Service": "AWS Auto Scaling",
+        "Event": "autoscaling:TEST_NOTIFICATION", "Time": "2018-05-14T22:39:45.555Z"});
+    assert_eq!(ignored(&over_sns(&test)), Reason::TestNotification);
+    assert_eq!(ignored(&test), Reason::TestNotification);
+    let launch = with("LifecycleTransition", "autoscaling:EC2_INSTANCE_LAUNCHING");
+    assert_eq!(ignored(&over_sns(&launch)), Reason::LaunchTransition);
+    let ordinary = json!({"Event": "autoscaling:EC2_INSTANCE_TERMINATE", "EC2InstanceId": "i-1234abcd",
+        "Service": "AWS Auto Scaling", "Cause": "At 2026-…", "StatusCode": "InProgress"});
+    assert_eq!(ignored(&over_sns(&ordinary)), Reason::GroupNotification);
+    assert_eq!(
+        ignored(&over_sns(&json!({"AlarmName": "cpu", "NewStateValue": "ALARM"}))),
+        Reason::ForeignMessage
+    );
+}
+
+#[test]
+fn only_the_named_hooks_are_ours() {
+    let hooks = [HookName::parse("a").unwrap(), HookName::parse("nomad-drain-hook").unwrap()];
+    assert!(matches!(only(&terminating(), Some(&hooks)).unwrap(), Message::Target(_)));
+    for message in [with("LifecycleHookName", "deregister"), without("LifecycleHookName")] {
+        let Message::Ignored(ignored) = only(&message, Some(&hooks)).unwrap() else { panic!("{message}") };
+        assert_eq!(ignored.reason, Reason::OtherHook);
+        assert_eq!(ignored.instance.unwrap().as_str(), "i-05629ab7d9287e205");
+    }
+}
+
+#[test]
+fn one_bad_record_does_not_hide_the_others() {
+    let mut event = over_sns(&terminating());
+    event["Records"]
+        .as_array_mut()
+        .unwrap()
+        .insert(0, json!({"EventSource": "aws:sns", "Sns": {"Message": "{"}}));
+    let messages = parse(&event, None).unwrap();
+    assert!(messages[0].is_err());
+    assert!(matches!(messages[1], Ok(Message::Target(_))));
+}
+
+#[test]
+fn what_cannot_be_understood_is_named() {
+    let told = |event: &Value| {
+        let error = only(event, None).unwrap_err();
+        crate::error::Causes(&error).to_string()
+    };
+    let cases = [
+        json!({}),
+        json!([1]),
+        json!({"Records": []}),
+        json!({"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}),
+        json!({"detail-type": "Something", "source": "aws.somewhere"}),
+        over_sns(&json!("a string")),
+        json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "not json"}}]}),
+        without("EC2InstanceId"),
+        with("EC2InstanceId", "i-12345678; drop"),
+        with("EC2InstanceId", 7),
+        without("LifecycleTransition"),
+        with("LifecycleTransition", "autoscaling:EC2_INSTANCE_DANCING"),
+        with("LifecycleHookName", "a hook"),
+        with("AutoScalingGroupName", "a\nb"),
+    ];
+    let told: Vec<String> = cases
+        .iter()
+        .map(|event| match only(event, None) {
+            Ok(message) => format!("{message:?}"),
+            Err(_) => told(event),
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn nothing_in_a_message_makes_the_parser_panic() {
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let odd = [
+        Value::Null,
+        json!(1.5),
+        json!({"Records": 1}),
+        json!({"Records": [null, 1, "x", {"Sns": {"Message": 5}}]}),
+        Value::String(deep),
+    ];
+    for event in odd {
+        if let Ok(messages) = parse(&event, None) {
+            assert!(messages.iter().all(Result::is_err), "{event}");
+        }
+    }
+    for field in [
+        "LifecycleHookName",
+        "AutoScalingGroupName",
+        "EC2InstanceId",
+        "LifecycleTransition",
+        "Event",
+        "Time",
+        "Destination",
+    ] {
+        for value in [Value::Null, json!({}), json!([]), json!(""), json!("é".repeat(100_000))] {
+            let _ = only(&with(field, value), None);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What an invocation answers. A contract: operators' tools read it.
+
+use drain_core::ids::{GroupName, HookName, InstanceId, NodeId};
+use drain_core::observation::Target;
+use drain_core::reason::Reason;
+use serde::Serialize;
+
+use crate::event::Ignored;
+
+/// The answer: what became of each instance and message.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Report {
+    /// One for each node that was acted on and each message that was ignored.
+    pub results: Vec<ReportEntry>,
+}
+
+/// What became of one of them.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct ReportEntry {
+    /// The instance, if the message names one.
+    pub instance_id: Option<String>,
+    /// Its node, if it was looked for.
+    pub node_id: Option<String>,
+    /// Its group, if the message names one.
+    pub auto_scaling_group: Option<String>,
+    /// The hook, if the message names one.
+    pub lifecycle_hook: Option<String>,
+    /// What became of it, as one word.
+    pub outcome: &'static str,
+    /// Why, as one word; docs/operations.md explains each.
+    pub reason: &'static str,
+    /// The same for people.
+    pub message: String,
+}
+
+impl ReportEntry {
+    pub(crate) fn of_node(target: &Target, node: &NodeId, reason: Reason, message: String) -> Self {
+        Self {
+            instance_id: Some(target.instance.to_string()),
+            node_id: Some(node.to_string()),
+            auto_scaling_group: target.group.as_ref().map(GroupName::to_string),
+            lifecycle_hook: target.hook.as_ref().map(HookName::to_string),
+            outcome: reason.outcome().as_str(),
+            reason: reason.as_str(),
+            message,
+        }
+    }
+}
+
+impl From<Ignored> for ReportEntry {
+    fn from(ignored: Ignored) -> Self {
+        Self {
+            instance_id: ignored.instance.as_ref().map(InstanceId::to_string),
+            node_id: None,
+            auto_scaling_group: ignored.group.as_ref().map(GroupName::to_string),
+            lifecycle_hook: ignored.hook.as_ref().map(HookName::to_string),
+            outcome: ignored.reason.outcome().as_str(),
+            reason: ignored.reason.as_str(),
+            message: ignored.explanation,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The log: as Lambda's logging settings ask for it.
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Our own crates. Whatever other libraries log below a warning is not for operators, and might hold what must not be
+/// in a log.
+const OURS: [&str; 5] = ["bootstrap", "drain", "drain_core", "drain_http", "nomad_client"];
+
+/// Starts logging to standard output. `AWS_LAMBDA_LOG_FORMAT=JSON` gives one JSON object a line;
+/// `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`, sets the level: TRACE, DEBUG, INFO (the default), WARN, ERROR or FATAL.
+pub fn start(lookup: impl Fn(&str) -> Option<String>) {
+    let level = level(lookup("AWS_LAMBDA_LOG_LEVEL").or_else(|| lookup("RUST_LOG")).as_deref());
+    let filter =
+        OURS.iter().fold(Targets::new().with_default(level.min(LevelFilter::WARN)), |filter, target| {
+            filter.with_target(*target, level)
+        });
+    let json = lookup("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"));
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(false);
+    let registry = tracing_subscriber::registry();
+    if json {
+        let lines = lines.json().flatten_event(true).with_span_list(false);
+        registry.with(lines.with_filter(filter)).init();
+    } else {
+        registry.with(lines.without_time().with_filter(filter)).init();
+    }
+}
+
+fn level(text: Option<&str>) -> LevelFilter {
+    match text.map(|text| text.trim().to_ascii_uppercase()).as_deref() {
+        Some("TRACE") => LevelFilter::TRACE,
+        Some("DEBUG") => LevelFilter::DEBUG,
+        Some("WARN") => LevelFilter::WARN,
+        // Lambda's FATAL is above everything that tracing has.
+        Some("ERROR" | "FATAL") => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_is_lambdas_word_for_it_and_else_info() {
+        assert_eq!(level(Some("debug")), LevelFilter::DEBUG);
+        assert_eq!(level(Some("FATAL")), LevelFilter::ERROR);
+        assert_eq!(level(Some("nonsense")), LevelFilter::INFO);
+        assert_eq!(level(None), LevelFilter::INFO);
+    }
+}
