@@ -7,6 +7,7 @@ mod account;
 mod ec2_event;
 mod error;
 mod hook;
+mod http;
 pub(crate) mod ids;
 mod instance;
 mod journey;
@@ -41,7 +42,7 @@ use crate::journal::Journal;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event {
     /// From a lifecycle hook: for its target, and for `EventBridge`.
-    Hook(Notification),
+    Hook(Box<Notification>),
     /// From EC2, for `EventBridge`. An instance that is [`Ec2State::ShuttingDown`] takes its Nomad client with it.
     Ec2(Ec2Event),
 }
@@ -57,7 +58,7 @@ struct Shared {
     clock: Clock,
     journal: Journal,
     faults: Faults,
-    account: Account,
+    account: Arc<Account>,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
@@ -70,7 +71,8 @@ impl Aws {
 
     /// An empty account.
     pub fn with_account(account: Account, clock: Clock, journal: Journal, faults: Faults) -> Self {
-        let state = Mutex::new(State::new(account.clone(), journal.clone()));
+        let account = Arc::new(account);
+        let state = Mutex::new(State::new(Arc::clone(&account), journal.clone()));
         let changed = watch::Sender::new(());
         Self { shared: Arc::new(Shared { clock, journal, faults, account, state, changed }) }
     }
@@ -89,7 +91,7 @@ impl Aws {
 
     /// When the next thing happens by itself: a time-out, the end of an instance.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.look(|state| state.next_due())
+        self.look(State::next_due)
     }
 
     /// Lets things happen when they are due, and not only when somebody looks. Never returns.

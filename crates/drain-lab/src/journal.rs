@@ -66,7 +66,13 @@ impl Journal {
     }
 
     /// Notes a request that reached the lab.
-    pub fn call(&self, system: System, what: impl Into<String>, subject: impl Into<String>, detail: impl Into<String>) {
+    pub fn call(
+        &self,
+        system: System,
+        what: impl Into<String>,
+        subject: impl Into<String>,
+        detail: impl Into<String>,
+    ) {
         self.push(Entry {
             at: self.clock.now(),
             system,

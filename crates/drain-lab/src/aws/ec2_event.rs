@@ -1,5 +1,7 @@
 //! What EC2 says on `EventBridge` about an instance. No group and no token: EC2 does not know them.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -12,7 +14,7 @@ pub struct Ec2Event {
     /// When.
     pub at: Timestamp,
     /// The account and the region that it comes from.
-    pub account: Account,
+    pub account: Arc<Account>,
     /// A UUID that differs between events.
     pub id: String,
     /// The instance.
@@ -35,7 +37,7 @@ pub enum Ec2News {
 impl Ec2Event {
     /// The event as `EventBridge` delivers it.
     pub fn event_bridge_event(&self) -> Value {
-        let Account { id: account, region, .. } = &self.account;
+        let Account { id: account, region, .. } = &*self.account;
         let instance = &self.instance_id;
         // Spot warnings name the availability zone where every other ARN names the region, and no account.
         let of_zone = format!("arn:aws:ec2:{}:instance/{instance}", self.account.zone());
@@ -76,7 +78,7 @@ mod tests {
     fn event(news: Ec2News) -> Value {
         let at = "2026-01-01T00:00:00Z".parse().unwrap();
         let instance_id = "i-1234567890abcdef0".into();
-        Ec2Event { at, account: Account::default(), id: "id".into(), instance_id, news }.event_bridge_event()
+        Ec2Event { at, account: Arc::default(), id: "id".into(), instance_id, news }.event_bridge_event()
     }
 
     #[test]

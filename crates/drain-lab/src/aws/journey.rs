@@ -81,7 +81,7 @@ impl State {
     /// Restarts the timer of the action that the caller means.
     pub(super) fn heartbeat(&mut self, meant: &ActionRef<'_>, at: Timestamp) -> Result<(), ApiError> {
         let index = self.find(meant)?;
-        let timeout = self.hook_of(index).map_or(SignedDuration::ZERO, |hook| hook.heartbeat());
+        let timeout = self.hook_of(index).map_or(SignedDuration::ZERO, LifecycleHook::heartbeat);
         let Progress::Waiting { action, .. } = &mut self.instances[index].progress else {
             return Err(meant.not_found());
         };
@@ -214,7 +214,7 @@ impl State {
         let arn = self.group(&action.group).map(|group| group.arn.clone()).unwrap_or_default();
         let request_id = self.ids.uuid();
         let notification = Notification::held(&self.account, &arn, request_id, journey, hook, action);
-        self.emit(&Event::Hook(notification));
+        self.emit(&Event::Hook(Box::new(notification)));
     }
 
     fn find(&self, meant: &ActionRef<'_>) -> Result<usize, ApiError> {

@@ -1,5 +1,7 @@
 //! What Auto Scaling says when a hook holds an instance, in every envelope in which it can arrive.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -19,7 +21,7 @@ pub struct Notification {
     /// The group's ARN.
     pub group_arn: String,
     /// The account and the region that it comes from.
-    pub account: Account,
+    pub account: Arc<Account>,
     /// A UUID that differs between messages.
     pub request_id: String,
     /// What it says.
@@ -44,7 +46,7 @@ pub enum Content {
 
 impl Notification {
     pub(super) fn held(
-        account: &Account,
+        account: &Arc<Account>,
         group_arn: &str,
         request_id: String,
         journey: Journey,
@@ -56,7 +58,7 @@ impl Notification {
             target: hook.target.clone(),
             group: action.group.clone(),
             group_arn: group_arn.to_owned(),
-            account: account.clone(),
+            account: Arc::clone(account),
             request_id,
             content: Content::Held {
                 journey,
@@ -227,7 +229,7 @@ mod tests {
             heartbeats: 0,
         };
         let request_id = "f02639a5-62b9-0772-d50e-09647ae07b49".into();
-        Notification::held(&Account::default(), "arn:group", request_id, journey, &hook, &action)
+        Notification::held(&Arc::default(), "arn:group", request_id, journey, &hook, &action)
     }
 
     #[test]

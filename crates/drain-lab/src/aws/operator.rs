@@ -1,6 +1,7 @@
 //! What the operator of the account does, and what happens to instances from outside: for tests and demos.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::parameter::Parameter;
@@ -47,7 +48,7 @@ impl Aws {
                 group.settings = settings;
                 return;
             }
-            let Account { id, region, .. } = &state.account;
+            let Account { id, region, .. } = &*state.account;
             let name = &settings.name;
             let uuid = state.ids.uuid();
             let arn = format!(
@@ -70,16 +71,9 @@ impl Aws {
             }
             if target != NotificationTarget::None {
                 let group = group.to_owned();
-                let (account, content) = (state.account.clone(), Content::Test);
-                state.emit(&Event::Hook(Notification {
-                    at: now,
-                    target,
-                    group,
-                    group_arn,
-                    account,
-                    request_id,
-                    content,
-                }));
+                let (account, content) = (Arc::clone(&state.account), Content::Test);
+                let test = Notification { at: now, target, group, group_arn, account, request_id, content };
+                state.emit(&Event::Hook(Box::new(test)));
             }
             Ok(())
         })
@@ -153,20 +147,20 @@ impl Aws {
 
     /// A scale-in of a group whose warm pool reuses instances.
     pub fn return_to_warm_pool(&self, id: &str) -> Result<(), ApiError> {
-        self.from_state(id, LifecycleState::InService, Journey::ReturnToWarmPool)
+        self.set_out(id, LifecycleState::InService, Journey::ReturnToWarmPool)
     }
 
     /// A scale-out of a group with a warm pool.
     pub fn launch_from_warm_pool(&self, id: &str) -> Result<(), ApiError> {
-        self.from_state(id, LifecycleState::WarmedStopped, Journey::LaunchFromWarmPool)
+        self.set_out(id, LifecycleState::WarmedStopped, Journey::LaunchFromWarmPool)
     }
 
     /// An instance refresh with the strategy `ReplaceRootVolume`.
     pub fn replace_root_volume(&self, id: &str) -> Result<(), ApiError> {
-        self.from_state(id, LifecycleState::InService, Journey::ReplaceRootVolume)
+        self.set_out(id, LifecycleState::InService, Journey::ReplaceRootVolume)
     }
 
-    fn from_state(&self, id: &str, from: LifecycleState, journey: Journey) -> Result<(), ApiError> {
+    fn set_out(&self, id: &str, from: LifecycleState, journey: Journey) -> Result<(), ApiError> {
         self.change(|state, now| {
             let index = state.managed(id)?;
             if state.instances[index].instance.lifecycle_state != from {

@@ -1,6 +1,7 @@
 //! What the account contains, and how time passes in it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,7 +22,7 @@ use crate::journal::{Journal, System};
 /// applies what was due in between, each at its own time.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) account: Account,
+    pub(super) account: Arc<Account>,
     pub(super) permissions: Permissions,
     pub(super) groups: Vec<Group>,
     pub(super) instances: Vec<Held>,
@@ -90,7 +91,7 @@ impl Held {
 }
 
 impl State {
-    pub(super) fn new(account: Account, journal: Journal) -> Self {
+    pub(super) fn new(account: Arc<Account>, journal: Journal) -> Self {
         Self {
             account,
             permissions: Permissions::default(),
@@ -186,7 +187,7 @@ impl State {
     pub(super) fn announce(&mut self, index: usize, news: Ec2News, at: Timestamp) {
         let instance_id = self.instances[index].instance.id.clone();
         let id = self.ids.uuid();
-        self.emit(&Event::Ec2(Ec2Event { at, account: self.account.clone(), id, instance_id, news }));
+        self.emit(&Event::Ec2(Ec2Event { at, account: Arc::clone(&self.account), id, instance_id, news }));
     }
 
     pub(super) fn emit(&mut self, event: &Event) {

@@ -92,9 +92,9 @@ fn a_terminate_hook_holds_the_instance_until_it_is_completed() {
     assert_eq!(gone.private_ip, None);
     assert!(scene.aws.instances("workers").is_empty());
     let states: Vec<_> = std::iter::from_fn(|| events.try_recv().ok())
-        .map(|event| match event {
-            Event::Ec2(Ec2Event { at, news: Ec2News::StateChanged(state), .. }) => (at.to_string(), state),
-            other => panic!("{other:?}"),
+        .map(|event| match &event {
+            Event::Ec2(Ec2Event { at, news: Ec2News::StateChanged(state), .. }) => (at.to_string(), *state),
+            Event::Ec2(_) | Event::Hook(_) => panic!("{event:?}"),
         })
         .collect();
     assert_eq!(

@@ -1,0 +1,88 @@
+//! The account's endpoints. One listener serves every service, as they differ in their protocol and in the scope of
+//! their signatures.
+
+mod autoscaling;
+mod call;
+mod ec2;
+mod sigv4;
+mod ssm;
+mod xml;
+
+use std::io;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+
+use self::call::{Call, Service};
+use super::ids::Ids;
+use super::{ApiError, Aws};
+use crate::http_face::{Disconnect, Face, loopback, serve, with_fault};
+
+impl Aws {
+    /// Serves Auto Scaling, EC2 and Parameter Store at one address, until the face is dropped. Faults are taken by
+    /// the name of the operation: `GetParameter`.
+    pub async fn serve(&self) -> io::Result<Face> {
+        serve(loopback().await?, Router::new().fallback(answer).with_state(self.clone()))
+    }
+
+    /// Fails in AWS's words if the caller may not do `action`, on `resource` if the action has one.
+    fn permit(&self, action: &str, resource: Option<&str>) -> Result<(), String> {
+        self.look(|state| state.permissions.check(&state.account, action, resource))
+    }
+}
+
+async fn answer(State(aws): State<Aws>, request: Request) -> Result<Response, Disconnect> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Disconnect)?.to_bytes();
+    // Not from the model's own source: a client that polls must not change the identifiers of a scenario.
+    let request_id = Ids::seeded(fastrand::u64(..)).uuid();
+    let call = match Call::read(&head, &body) {
+        Ok(call) => call,
+        Err((service, error)) => return Ok(refuse(service, &error, &request_id)),
+    };
+    let service = call.service;
+    let verdict = sigv4::verify(aws.account(), service.signing_name(), &head, &body, Timestamp::now());
+    let detail = verdict.as_ref().err().map(|refusal| format!("refused: {refusal}")).unwrap_or_default();
+    aws.shared.journal.call(service.system(), &call.operation, call.subject(), detail);
+    if let Err(refusal) = verdict {
+        return Ok(refuse(service, &refusal.answer(service), &request_id));
+    }
+    let fault = aws.shared.faults.take(&call.operation);
+    let throttled = || refuse(service, &service.throttled(), &request_id);
+    with_fault(fault, throttled, async { run(&aws, &call, &request_id) }).await
+}
+
+/// Does what an authentic call asks for.
+fn run(aws: &Aws, call: &Call, request_id: &str) -> Response {
+    let body = match call.service {
+        Service::Ssm => ssm::answer(aws, call),
+        Service::AutoScaling => autoscaling::answer(aws, call, request_id),
+        Service::Ec2 => ec2::answer(aws, call, request_id),
+    };
+    match body {
+        Ok(body) => respond(call.service, StatusCode::OK, body, request_id),
+        Err(error) => refuse(call.service, &error, request_id),
+    }
+}
+
+fn refuse(service: Service, error: &ApiError, request_id: &str) -> Response {
+    let body = match service {
+        Service::Ssm => ssm::error(error),
+        Service::AutoScaling => autoscaling::error(error, request_id),
+        Service::Ec2 => ec2::error(error, request_id),
+    };
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    respond(service, status, body, request_id)
+}
+
+fn respond(service: Service, status: StatusCode, body: String, request_id: &str) -> Response {
+    let headers = [(header::CONTENT_TYPE.as_str(), service.content_type()), ("x-amzn-requestid", request_id)];
+    (status, headers, body).into_response()
+}
+
+#[cfg(test)]
+mod tests;

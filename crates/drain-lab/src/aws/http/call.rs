@@ -1,0 +1,176 @@
+//! What a request asks for, whatever its protocol.
+
+use std::collections::BTreeMap;
+
+use axum::http::request::Parts;
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use crate::aws::ApiError;
+use crate::journal::System;
+
+/// A service of AWS.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Service {
+    Ssm,
+    AutoScaling,
+    Ec2,
+}
+
+impl Service {
+    pub(super) fn system(self) -> System {
+        match self {
+            Self::Ssm => System::Ssm,
+            Self::AutoScaling => System::AutoScaling,
+            Self::Ec2 => System::Ec2,
+        }
+    }
+
+    /// The service's name in the scope of a signature, and before the colon of an IAM action.
+    pub(super) fn signing_name(self) -> &'static str {
+        match self {
+            Self::Ssm => "ssm",
+            Self::AutoScaling => "autoscaling",
+            Self::Ec2 => "ec2",
+        }
+    }
+
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::Ssm => "application/x-amz-json-1.1",
+            Self::AutoScaling => "text/xml",
+            Self::Ec2 => "text/xml;charset=UTF-8",
+        }
+    }
+
+    /// "Slow down."
+    pub(super) fn throttled(self) -> ApiError {
+        match self {
+            Self::Ssm => ApiError::new(400, "ThrottlingException", "Rate exceeded"),
+            Self::AutoScaling => ApiError::new(400, "Throttling", "Rate exceeded"),
+            Self::Ec2 => ApiError::new(503, "RequestLimitExceeded", "Request limit exceeded."),
+        }
+    }
+
+    /// An operation that the lab, or the service, does not know.
+    fn unknown(self, operation: &str) -> ApiError {
+        match self {
+            Self::Ssm => ApiError::new(400, "UnknownOperationException", ""),
+            Self::AutoScaling | Self::Ec2 => ApiError::new(
+                400,
+                "InvalidAction",
+                format!("The action {operation} is not valid for this web service."),
+            ),
+        }
+    }
+}
+
+/// A request, understood.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) service: Service,
+    pub(super) operation: String,
+    parameters: BTreeMap<String, String>,
+}
+
+impl Call {
+    /// Understands a request, or says in the words of which service it does not.
+    pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Self, (Service, ApiError)> {
+        match head.headers.get("x-amz-target") {
+            Some(target) => Self::read_json(target.to_str().unwrap_or_default(), body),
+            None => Self::read_query(head.uri.query().unwrap_or_default(), body),
+        }
+    }
+
+    /// AWS JSON 1.1: the operation is in a header.
+    fn read_json(target: &str, body: &[u8]) -> Result<Self, (Service, ApiError)> {
+        let service = Service::Ssm;
+        let Some(operation) = target.strip_prefix("AmazonSSM.") else {
+            return Err((service, service.unknown(target)));
+        };
+        let malformed = || (service, ApiError::new(400, "SerializationException", ""));
+        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return Err(malformed()) };
+        let mut parameters = BTreeMap::new();
+        for (name, value) in fields {
+            let text = match value {
+                Value::String(text) => text,
+                Value::Bool(flag) => flag.to_string(),
+                Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                    return Err(malformed());
+                }
+            };
+            parameters.insert(name, text);
+        }
+        Ok(Self { service, operation: operation.to_owned(), parameters })
+    }
+
+    /// The query protocols: operation and version are fields of a form. Each service has its own version.
+    fn read_query(query: &str, body: &[u8]) -> Result<Self, (Service, ApiError)> {
+        let body = String::from_utf8_lossy(body);
+        let parameters: BTreeMap<String, String> = form(query).chain(form(&body)).collect();
+        let text = |name: &str| parameters.get(name).cloned().unwrap_or_default();
+        let operation = text("Action");
+        let service = match text("Version").as_str() {
+            "2011-01-01" => Service::AutoScaling,
+            "2016-11-15" => Service::Ec2,
+            _ => return Err((Service::AutoScaling, Service::AutoScaling.unknown(&operation))),
+        };
+        Ok(Self { service, operation, parameters })
+    }
+
+    /// What the journal says that the call concerns. Never a value that is secret.
+    pub(super) fn subject(&self) -> String {
+        let named = ["Name", "InstanceId", "LifecycleActionToken", "AutoScalingGroupName"];
+        if let Some(subject) = named.iter().find_map(|name| self.get(name)) {
+            return subject.to_owned();
+        }
+        ["InstanceIds.member", "AutoScalingGroupNames.member", "InstanceId"]
+            .iter()
+            .flat_map(|list| self.list(list))
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+
+    /// A parameter that was sent.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str)
+    }
+
+    /// A parameter that has to be there, in Auto Scaling's words if it is not.
+    pub(super) fn require(&self, name: &str) -> Result<&str, ApiError> {
+        self.get(name).ok_or_else(|| {
+            let field = name[..1].to_lowercase() + &name[1..];
+            ApiError::validation(format!(
+                "1 validation error detected: Value null at '{field}' failed to satisfy constraint: Member must not \
+                 be null"
+            ))
+        })
+    }
+
+    /// The members of a list, in order: `InstanceIds.member.1`, `InstanceIds.member.2`, …
+    pub(super) fn list<'a>(&'a self, name: &str) -> Vec<&'a str> {
+        (1..).map_while(|number: usize| self.get(&format!("{name}.{number}"))).collect()
+    }
+
+    /// The answer to an operation that the service's face does not know.
+    pub(super) fn unknown(&self) -> ApiError {
+        self.service.unknown(&self.operation)
+    }
+
+    /// The IAM action.
+    pub(super) fn action(&self) -> String {
+        format!("{}:{}", self.service.signing_name(), self.operation)
+    }
+}
+
+/// The fields of a form, decoded.
+fn form(text: &str) -> impl Iterator<Item = (String, String)> {
+    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(name), decode(value))
+    })
+}
+
+fn decode(text: &str) -> String {
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
