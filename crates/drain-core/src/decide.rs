@@ -69,21 +69,26 @@ fn act(seen: &Observation, policy: &Policy, deadline: Timestamp, reason: Reason)
     if policy.dry_run {
         return Decision::Finish(Reason::DryRun);
     }
-    let running_stamp = running_stamp(seen);
-    let foreign = seen.node.drain.is_some() && running_stamp.is_none();
+    let earlier = earlier_stamp(seen);
+    let foreign = seen.node.drain.is_some() && earlier.is_none();
     Decision::Act(Action::Drain(DrainRequest {
         node: seen.node.id.clone(),
         spec: DrainSpec::within(policy.drain_deadline, policy.ignore_system_jobs),
-        meta: (!foreign)
-            .then(|| stamp::write(&seen.target, running_stamp.as_ref(), seen.node.eligible, deadline)),
+        meta: (!foreign).then(|| stamp::write(&seen.target, earlier.as_ref(), seen.node.eligible, deadline)),
         reason,
     }))
 }
 
-/// The stamp of the drain that runs now, if it is ours.
-fn running_stamp(seen: &Observation) -> Option<Stamp> {
+/// The stamp that we left on this node for this instance, if nothing has put an end to that story since: the drain
+/// runs, or has ended, and the node is still ineligible because of it.
+fn earlier_stamp(seen: &Observation) -> Option<Stamp> {
     let last = seen.node.last_drain.as_ref()?;
-    (seen.node.drain.is_some() && last.status == LastDrainStatus::Draining).then(|| last.stamp()).flatten()
+    let goes_on = match last.status {
+        LastDrainStatus::Draining => seen.node.drain.is_some(),
+        LastDrainStatus::Complete => seen.node.drain.is_none() && !seen.node.eligible,
+        LastDrainStatus::Canceled => false,
+    };
+    last.stamp().filter(|stamp| goes_on && stamp.instance == seen.target.instance.as_str())
 }
 
 /// Whether our drain for this lifecycle action has ended. The hook's start identifies the action: every delivery of

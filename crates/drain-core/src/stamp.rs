@@ -47,7 +47,7 @@ pub fn write(
     deadline: Timestamp,
 ) -> BTreeMap<String, String> {
     let was_eligible = earlier.and_then(|stamp| stamp.was_eligible).unwrap_or(eligible);
-    let hook_started_at = earlier.and_then(|stamp| stamp.hook_started_at).or(target.hook_started_at);
+    let hook_started_at = target.hook_started_at.or(earlier.and_then(|stamp| stamp.hook_started_at));
     let mut meta = BTreeMap::from([
         ("managed-by", MANAGED_BY.to_owned()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),

@@ -1,7 +1,5 @@
 //! The loop: *observe → decide → apply*, and again until nothing is left to do. Start reading here.
 
-use std::time::Duration;
-
 use drain_core::decide::{Action, Decision, DrainRequest, decide};
 use drain_core::observation::{Observation, Target};
 use drain_core::policy::Policy;
@@ -97,19 +95,23 @@ fn entry(seen: &Observation, policy: &Policy, reason: Reason) -> ReportEntry {
 
 fn message(target: &Target, node: &str, policy: &Policy, reason: Reason) -> String {
     let instance = &target.instance;
-    let deadline = Duration::try_from(policy.drain_deadline).unwrap_or_default();
+    let deadline = format!("{:#}", policy.drain_deadline);
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other reasons belong to messages, not to nodes")]
     match reason {
-        Reason::DrainPosted => format!("node {node} of {instance} drains, with {deadline:?} to do so"),
+        Reason::DrainPosted => {
+            format!("node {node} of {instance} drains; its allocations have {deadline} to leave")
+        }
         Reason::DeadlineBroughtNearer => {
-            format!("the drain that ran on node {node} of {instance} now ends within {deadline:?}")
+            format!("the drain that ran on node {node} of {instance} now ends within {deadline}")
         }
         Reason::AlreadyDraining => format!("node {node} of {instance} drains already"),
         Reason::AlreadyDrained => {
             format!("node {node} of {instance} has been drained for this lifecycle action")
         }
         Reason::DryRun => {
-            format!("DRY_RUN: node {node} of {instance} would be drained, with {deadline:?} to do so")
+            format!(
+                "DRY_RUN: node {node} of {instance} would be drained, and its allocations would have {deadline} to leave"
+            )
         }
         other => other.as_str().to_owned(),
     }

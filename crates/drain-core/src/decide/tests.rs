@@ -142,6 +142,21 @@ fn a_drain_of_ours_that_is_brought_nearer_remembers_what_the_first_stamp_saw() {
 }
 
 #[test]
+fn a_second_drain_after_ours_has_ended_still_knows_that_the_node_was_eligible() {
+    let mut later_action = drained_by_us(seen(), LastDrainStatus::Complete);
+    later_action.target.hook_started_at = Some(now());
+    let meta = request(&later_action, &policy()).meta.unwrap();
+    assert_eq!(
+        (meta["was-eligible"].as_str(), meta["hook-started-at"].as_str()),
+        ("true", "2026-03-01T12:00:00Z")
+    );
+
+    let mut cancelled = drained_by_us(seen(), LastDrainStatus::Canceled);
+    cancelled.node.eligible = false;
+    assert_eq!(request(&cancelled, &policy()).meta.unwrap()["was-eligible"], "false");
+}
+
+#[test]
 fn a_duplicate_event_after_our_drain_has_ended_posts_nothing() {
     finishes(&drained_by_us(seen(), LastDrainStatus::Complete), Reason::AlreadyDrained);
 }

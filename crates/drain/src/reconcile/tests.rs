@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use drain_core::ids::{InstanceId, NodeId};
 use drain_core::observation::{Cause, LastDrain, LastDrainStatus, Node, RunningDrain};
