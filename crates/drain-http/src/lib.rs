@@ -11,4 +11,4 @@ mod tls;
 
 pub use client::{HttpClient, Limits};
 pub use error::HttpError;
-pub use tls::{CertificateRejected, Trust};
+pub use tls::{CertificateRejected, Trust, TrustError};

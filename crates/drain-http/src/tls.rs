@@ -1,11 +1,13 @@
 //! Whom we trust, and the explanation when we do not.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
@@ -34,6 +36,19 @@ impl Trust {
         Ok(Self(Arc::new(roots)))
     }
 
+    /// Only the authorities in this file, in PEM, and no other.
+    pub fn pem_file(path: &Path) -> Result<Self, TrustError> {
+        let unreadable = |source| TrustError::Unreadable { path: path.to_owned(), source };
+        let mut authorities = Vec::new();
+        for authority in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+            authorities.push(authority.map_err(unreadable)?);
+        }
+        if authorities.is_empty() {
+            return Err(TrustError::Empty { path: path.to_owned() });
+        }
+        Self::only(authorities).map_err(|source| TrustError::NoAuthority { path: path.to_owned(), source })
+    }
+
     pub(crate) fn client_config(&self) -> Result<ClientConfig, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = Explaining::new(Arc::clone(&self.0), Arc::clone(&provider))?;
@@ -43,6 +58,35 @@ impl Trust {
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth())
     }
+}
+
+/// A file that gives no certificate authorities.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// It is not there, or not PEM.
+    #[error("{path} cannot be read as PEM", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rustls::pki_types::pem::Error,
+    },
+    /// It holds no certificate.
+    #[error("{path} holds no certificate", path = path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// One of its certificates is none that could sign others.
+    #[error("{path} holds a certificate that cannot be an authority", path = path.display())]
+    NoAuthority {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rustls::Error,
+    },
 }
 
 /// A certificate that was not accepted: for which name, issued by whom, and what is wrong with it.

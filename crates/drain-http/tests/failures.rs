@@ -62,6 +62,7 @@ fn told(error: &HttpError) -> String {
 /// A certificate authority with a name, and a certificate for `names` that it signed.
 struct Pki {
     authority: CertificateDer<'static>,
+    authority_pem: String,
     chain: Vec<CertificateDer<'static>>,
     key: PrivatePkcs8KeyDer<'static>,
 }
@@ -82,6 +83,7 @@ fn pki(names: &[&str], adjust: impl FnOnce(&mut CertificateParams)) -> Pki {
     let certificate = params.signed_by(&key, &issuer).unwrap();
     Pki {
         authority: authority.der().clone(),
+        authority_pem: authority.pem(),
         chain: vec![certificate.der().clone()],
         key: PrivatePkcs8KeyDer::from(key.serialize_der()),
     }
@@ -210,8 +212,21 @@ async fn an_expired_certificate_is_refused_as_expired() {
 async fn the_authority_that_we_were_given_is_believed() {
     let pki = pki(&["localhost"], |_| {});
     let port = tls_server(&pki).await;
-    let client = HttpClient::new(&Trust::only([pki.authority]).unwrap()).unwrap();
-    assert_eq!(get(&client, format!("https://localhost:{port}/"), LIMITS).await.unwrap(), "ok");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &pki.authority_pem).unwrap();
+    for trust in [Trust::only([pki.authority]).unwrap(), Trust::pem_file(file.path()).unwrap()] {
+        let client = HttpClient::new(&trust).unwrap();
+        assert_eq!(get(&client, format!("https://localhost:{port}/"), LIMITS).await.unwrap(), "ok");
+    }
+}
+
+#[test]
+fn a_file_that_gives_no_authority_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    assert!(Trust::pem_file(&path).unwrap_err().to_string().contains("ca.pem cannot be read"));
+    std::fs::write(&path, "no certificate").unwrap();
+    assert!(Trust::pem_file(&path).unwrap_err().to_string().contains("ca.pem holds no certificate"));
 }
 
 #[tokio::test]

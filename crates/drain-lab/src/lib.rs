@@ -13,5 +13,6 @@ pub mod clock;
 pub mod faults;
 mod http_face;
 pub mod journal;
+pub mod lambda;
 
 pub use http_face::Face;

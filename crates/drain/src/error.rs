@@ -162,9 +162,6 @@ pub enum Error {
     /// Nomad says no for another reason.
     #[error("Nomad refused a request")]
     NomadRefused(#[source] NomadError),
-    /// The HTTP stack could not be set up.
-    #[error("TLS could not be set up")]
-    TlsSetUp(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl From<NomadError> for Error {
@@ -235,8 +232,7 @@ impl Error {
             | Self::WrongNode { .. }
             | Self::InvalidNodeId(_)
             | Self::AnotherNode { .. }
-            | Self::FilterIgnored { .. }
-            | Self::TlsSetUp(_) => false,
+            | Self::FilterIgnored { .. } => false,
         }
     }
 
@@ -274,7 +270,6 @@ impl Error {
             Self::TlsVerificationFailed(_) => "TlsVerificationFailed",
             Self::NomadUnavailable(_) => "NomadUnavailable",
             Self::NomadRefused(_) => "NomadRefused",
-            Self::TlsSetUp(_) => "TlsSetUp",
         }
     }
 
@@ -345,8 +340,8 @@ impl Error {
             }
             Self::NoClusterLeader(_) => "See to the servers: nomad operator raft list-peers.".to_owned(),
             Self::TlsVerificationFailed(_) => {
-                "NOMAD_ADDR has to be https and a name in the servers' certificate, issued by an authority that is \
-                 publicly trusted."
+                "NOMAD_ADDR has to be a name in the servers' certificate; if an authority of your own issued it, name that \
+                 authority's file in NOMAD_CACERT."
                     .to_owned()
             }
             Self::NomadUnavailable(_) => {
@@ -354,7 +349,6 @@ impl Error {
                     .to_owned()
             }
             Self::NomadRefused(_) => "See the servers' log for the same moment.".to_owned(),
-            Self::TlsSetUp(_) => "This is a defect in lambda-nomad-drain: please report it.".to_owned(),
         }
     }
 

@@ -20,22 +20,29 @@ const AT_ONCE: usize = 2;
 /// The function: built once in a process, invoked many times.
 #[derive(Debug)]
 pub struct Function {
-    config: Result<Config, ConfigurationError>,
-    http: Result<HttpClient, String>,
+    ready: Result<Ready, ConfigurationError>,
+}
+
+/// What every invocation shares.
+#[derive(Debug)]
+struct Ready {
+    config: Config,
+    /// For AWS, which public authorities vouch for.
+    aws: HttpClient,
+    /// For Nomad, which may have an authority of its own.
+    nomad: HttpClient,
 }
 
 impl Function {
     /// Reads the configuration. It never fails: Lambda would start a function whose initialisation fails again and
     /// again, and say nothing of why. Each invocation says it instead.
     pub fn new(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let http = HttpClient::new(&Trust::web()).map_err(|error| error.to_string());
-        Self { config: Config::parse(lookup), http }
+        Self { ready: Config::parse(lookup).and_then(Ready::new) }
     }
 
     /// Does what one event asks for, as far as `budget` allows.
     pub async fn invoke(&self, event: &Value, budget: Budget) -> Result<Report, Error> {
-        let config = self.config.as_ref().map_err(Clone::clone)?;
-        let http = self.http.as_ref().map_err(|problem| Error::TlsSetUp(problem.as_str().into()))?;
+        let Ready { config, aws, nomad } = self.ready.as_ref().map_err(Clone::clone)?;
         let mut report = Report::default();
         let mut targets = Vec::new();
         let mut failures = Vec::new();
@@ -50,12 +57,29 @@ impl Function {
             }
         }
         if !targets.is_empty() {
-            match Live::connect(config, http, budget).await {
+            match Live::connect(config, aws, nomad, budget).await {
                 Ok(live) => drain_all(&live, config, &targets, &mut report, &mut failures).await,
                 Err(error) => failures.push(error),
             }
         }
         conclude(report, failures)
+    }
+}
+
+impl Ready {
+    fn new(config: Config) -> Result<Self, ConfigurationError> {
+        let unusable = |error: &(dyn std::error::Error + 'static)| ConfigurationError {
+            problems: vec![format!("NOMAD_CACERT cannot be used: {}", Causes(error))],
+        };
+        let aws = HttpClient::new(&Trust::web()).map_err(|error| unusable(&error))?;
+        let nomad = match &config.nomad_cacert {
+            Some(path) => {
+                let trust = Trust::pem_file(path).map_err(|error| unusable(&error))?;
+                HttpClient::new(&trust).map_err(|error| unusable(&error))?
+            }
+            None => aws.clone(),
+        };
+        Ok(Self { config, aws, nomad })
     }
 }
 

@@ -5,6 +5,7 @@ mod reader;
 mod variables;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
 use drain_core::ids::HookName;
@@ -21,6 +22,8 @@ pub struct Config {
     pub nomad_addr: BaseUrl,
     /// Nomad's region; without it the region of the servers that answer.
     pub nomad_region: Option<String>,
+    /// The file with the only authorities that are believed about Nomad; without it, the public ones are.
+    pub nomad_cacert: Option<PathBuf>,
     /// Where the token comes from; `None` for a cluster without ACLs.
     pub token_parameter: Option<String>,
     /// How nodes are found.
@@ -109,6 +112,7 @@ impl Config {
         };
         let hooks = reader.hook_names(&var::LIFECYCLE_HOOK_NAME);
         let nomad_region = reader.text(&var::NOMAD_REGION);
+        let nomad_cacert = reader.text(&var::NOMAD_CACERT).map(PathBuf::from);
         let calls_aws = nomad_acl.unwrap_or(true) || node_lookup != NodeLookup::Server;
         let aws = reader.aws(calls_aws);
 
@@ -116,6 +120,7 @@ impl Config {
             (Some(nomad_addr), Some(template), problems) if problems.is_empty() => Ok(Self {
                 nomad_addr,
                 nomad_region,
+                nomad_cacert,
                 token_parameter,
                 node_lookup,
                 agent_url: AgentUrl { template, chosen: agent_chosen },

@@ -47,6 +47,11 @@ variables! {
         format: "text",
         meaning: "Nomad's region (not AWS's) for every request; without it, the region of the servers that answer."
     }
+    NOMAD_CACERT {
+        default: "",
+        format: "path of a PEM file",
+        meaning: "The certificate authorities that may vouch for Nomad, and no others; put the file into the function's package (`/var/task/…`). Without it, the public ones."
+    }
     NOMAD_TOKEN_PARAMETER {
         default: "/{ENV}-aws-{REGION}/broker/secrets/NOMAD_TOKEN",
         format: "name or ARN",

@@ -8,7 +8,7 @@ use nomad_client::{AgentSelf, BaseUrl, NodeStub, NomadClient, NomadError, Refusa
 
 use super::{Live, Patience, nomad};
 use crate::aws::ec2;
-use crate::config::NodeLookup;
+use crate::config::{ConfigurationError, NodeLookup};
 use crate::error::{Causes, Error};
 
 /// Nodes as the servers showed them.
@@ -165,7 +165,8 @@ impl Live<'_> {
         patience: Patience,
     ) -> Result<nomad_client::Node, Error> {
         let address = self.config.agent_url.template.replace("{ip}", ip);
-        let base = BaseUrl::parse(&address).map_err(|error| Error::TlsSetUp(error.into()))?;
+        let base = BaseUrl::parse(&address)
+            .map_err(|error| ConfigurationError { problems: vec![format!("NOMAD_AGENT_URL {error}")] })?;
         let agent = self.ask_agent(instance, &base, patience).await?;
         let Some(id) = agent.node_id() else {
             return Err(Error::AgentIsNoClient { instance: instance.clone(), address });

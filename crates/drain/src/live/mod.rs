@@ -32,6 +32,7 @@ enum Patience {
 #[derive(Debug)]
 pub struct Live<'a> {
     config: &'a Config,
+    /// For Nomad's servers and agents.
     http: &'a HttpClient,
     aws: Aws,
     nomad: NomadClient,
@@ -41,15 +42,20 @@ pub struct Live<'a> {
 
 impl<'a> Live<'a> {
     /// Reads the token, if the cluster wants one. It serves the whole invocation.
-    pub async fn connect(config: &'a Config, http: &'a HttpClient, budget: Budget) -> Result<Self, Error> {
-        let aws = Aws::new(http.clone(), config.aws.clone());
+    pub async fn connect(
+        config: &'a Config,
+        aws: &HttpClient,
+        nomad: &'a HttpClient,
+        budget: Budget,
+    ) -> Result<Self, Error> {
+        let aws = Aws::new(aws.clone(), config.aws.clone());
         let token = match &config.token_parameter {
             Some(parameter) => Some(read_token(&aws, parameter, budget).await?),
             None => None,
         };
         let region = config.nomad_region.clone();
-        let nomad = NomadClient::new(http.clone(), config.nomad_addr.clone(), region, token.clone());
-        Ok(Self { config, http, aws, nomad, token, budget })
+        let client = NomadClient::new(nomad.clone(), config.nomad_addr.clone(), region, token.clone());
+        Ok(Self { config, http: nomad, aws, nomad: client, token, budget })
     }
 
     async fn retrying<T>(
