@@ -84,7 +84,7 @@ mod tests {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let clock = Clock::stopped_at(start);
         assert_eq!(clock.now(), start);
-        clock.advance(Duration::from_secs(3600));
+        clock.advance(Duration::from_hours(1));
         assert_eq!(clock.now().to_string(), "2026-01-01T01:00:00Z");
     }
 

@@ -5,18 +5,18 @@ use super::error::ApiError;
 /// The type of a parameter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ParameterType {
-    /// `String`: plain text.
-    Plain,
-    /// `SecureString`: encrypted, and decrypted only for those who ask for it.
-    Secure,
+    /// Plain text.
+    String,
+    /// Encrypted, and decrypted only for those who ask for it.
+    SecureString,
 }
 
 impl ParameterType {
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Plain => "String",
-            Self::Secure => "SecureString",
+            Self::String => "String",
+            Self::SecureString => "SecureString",
         }
     }
 }

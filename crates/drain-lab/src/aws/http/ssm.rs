@@ -41,13 +41,13 @@ fn get_parameter(aws: &Aws, call: &Call) -> Result<String, ApiError> {
     let parameter = aws.look(|state| state.parameters.get(name).cloned());
     let parameter = parameter.ok_or_else(|| parameter::not_found(name))?;
     let value = match (parameter.kind, call.get("WithDecryption")) {
-        (ParameterType::Plain, _) => parameter.value,
-        (ParameterType::Secure, Some("true")) => {
+        (ParameterType::String, _) => parameter.value,
+        (ParameterType::SecureString, Some("true")) => {
             let key = format!("arn:aws:kms:{region}:{id}:key/5c9a6f0e-1ab0-4d0f-8f39-3f0b7a7f0001");
             aws.permit("kms:Decrypt", Some(&key)).map_err(denied)?;
             parameter.value
         }
-        (ParameterType::Secure, _) => "AQICAHhlbmNyeXB0ZWQ=".to_owned(),
+        (ParameterType::SecureString, _) => "AQICAHhlbmNyeXB0ZWQ=".to_owned(),
     };
     Ok(json!({"Parameter": {
         "ARN": arn,

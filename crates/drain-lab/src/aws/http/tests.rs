@@ -124,7 +124,7 @@ fn texts<'a>(xml: &'a str, name: &str) -> Vec<&'a str> {
 #[tokio::test]
 async fn a_secure_parameter_is_decrypted_for_those_who_ask_for_it() {
     let lab = Lab::new().await;
-    lab.aws.put_parameter("/prod/token", ParameterType::Secure, "s3cret");
+    lab.aws.put_parameter("/prod/token", ParameterType::SecureString, "s3cret");
     let (status, body) = lab.get_parameter(&json!({"Name": "/prod/token", "WithDecryption": true})).await;
     assert_eq!(status, 200);
     assert_eq!(body["Parameter"]["Value"], "s3cret");
@@ -146,7 +146,7 @@ async fn a_parameter_that_does_not_exist_is_not_found() {
 #[tokio::test]
 async fn a_denied_action_is_refused_in_the_words_of_iam() {
     let (lab, id) = Lab::with_held_instance().await;
-    lab.aws.put_parameter("/token", ParameterType::Plain, "x");
+    lab.aws.put_parameter("/token", ParameterType::String, "x");
     for action in ["ssm:GetParameter", "ec2:DescribeInstances", "autoscaling:CompleteLifecycleAction"] {
         lab.aws.deny(action);
     }
