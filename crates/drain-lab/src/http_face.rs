@@ -200,6 +200,8 @@ async fn say(mut stream: TcpStream, words: &'static str) {
     // The client may have gone already.
     _ = stream.write_all(words.as_bytes()).await;
     _ = stream.shutdown().await;
+    // A socket that is closed on words it has not read resets the connection, and the client may never see its answer.
+    _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
 }
 
 #[cfg(test)]
