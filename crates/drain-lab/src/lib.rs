@@ -14,5 +14,6 @@ pub mod faults;
 mod http_face;
 pub mod journal;
 pub mod lambda;
+pub mod nomad;
 
 pub use http_face::Face;

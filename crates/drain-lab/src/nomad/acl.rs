@@ -1,0 +1,430 @@
+//! Who may do what: tokens, policies, and the exchange of JWTs for tokens.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+/// How much of a kind of thing a policy opens.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Access {
+    /// Nothing.
+    #[default]
+    None,
+    /// Look.
+    Read,
+    /// Look and change.
+    Write,
+}
+
+/// A policy.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    node: Access,
+    agent: Access,
+    namespaces: BTreeMap<String, Vec<String>>,
+}
+
+impl Policy {
+    /// What the function needs: write nodes, and see the allocations of every namespace.
+    pub fn minimal() -> Self {
+        Self::default().node(Access::Write).namespace("*", &["read-job"])
+    }
+
+    /// `node { policy = … }`.
+    #[must_use]
+    pub fn node(mut self, access: Access) -> Self {
+        self.node = access;
+        self
+    }
+
+    /// `agent { policy = … }`.
+    #[must_use]
+    pub fn agent(mut self, access: Access) -> Self {
+        self.agent = access;
+        self
+    }
+
+    /// `namespace "pattern" { capabilities = […] }`.
+    #[must_use]
+    pub fn namespace(mut self, pattern: &str, capabilities: &[&str]) -> Self {
+        self.namespaces.insert(pattern.to_owned(), capabilities.iter().map(ToString::to_string).collect());
+        self
+    }
+
+    /// The policy as somebody would have written it.
+    pub(super) fn rules(&self) -> String {
+        let kinds = [("node", self.node), ("agent", self.agent)].map(|(kind, access)| match access {
+            Access::None => String::new(),
+            Access::Read => format!("{kind} {{\n  policy = \"read\"\n}}\n"),
+            Access::Write => format!("{kind} {{\n  policy = \"write\"\n}}\n"),
+        });
+        let namespaces = self.namespaces.iter().map(|(pattern, capabilities)| {
+            format!("namespace \"{pattern}\" {{\n  capabilities = {}\n}}\n", json!(capabilities))
+        });
+        kinds.into_iter().chain(namespaces).collect()
+    }
+
+    /// How well this policy's best rule for a namespace fits it, and what that rule permits. The namespace's own name
+    /// fits best, then the pattern that leaves least to its wildcards.
+    fn rule_for(&self, namespace: &str) -> Option<(usize, &Vec<String>)> {
+        let fitting = self.namespaces.iter().filter(|(pattern, _)| matches_glob(pattern, namespace));
+        fitting
+            .map(|(pattern, capabilities)| {
+                let exact = if pattern == namespace { usize::MAX } else { pattern.replace('*', "").len() };
+                (exact, capabilities)
+            })
+            .max_by_key(|(fit, _)| *fit)
+    }
+}
+
+/// A token that is to be known.
+#[derive(Clone)]
+pub struct Token {
+    secret: String,
+    name: String,
+    management: bool,
+    policies: Vec<String>,
+    expires: Option<Timestamp>,
+}
+
+impl Token {
+    /// A client token with these policies. The secret id is what callers send.
+    pub fn client(secret: impl Into<String>, policies: &[&str]) -> Self {
+        Self {
+            secret: secret.into(),
+            name: "lab".to_owned(),
+            management: false,
+            policies: policies.iter().map(ToString::to_string).collect(),
+            expires: None,
+        }
+    }
+
+    /// A token that may do everything.
+    pub fn management(secret: impl Into<String>) -> Self {
+        Self { management: true, ..Self::client(secret, &[]) }
+    }
+
+    /// Is worth nothing from this moment on.
+    #[must_use]
+    pub fn expires(mut self, moment: Timestamp) -> Self {
+        self.expires = Some(moment);
+        self
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Token")
+            .field("name", &self.name)
+            .field("policies", &self.policies)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A method of type JWT by which somebody logs in.
+#[derive(Clone, Default)]
+pub struct AuthMethod {
+    ttl: SignedDuration,
+    logins: BTreeMap<String, Vec<String>>,
+}
+
+impl AuthMethod {
+    /// A method whose tokens live so long (`MaxTokenTTL`).
+    pub fn new(ttl: SignedDuration) -> Self {
+        Self { ttl, logins: BTreeMap::new() }
+    }
+
+    /// Accepts this JWT; binding rules give its tokens these policies, or none.
+    #[must_use]
+    pub fn accepts(mut self, jwt: impl Into<String>, policies: &[&str]) -> Self {
+        self.logins.insert(jwt.into(), policies.iter().map(ToString::to_string).collect());
+        self
+    }
+}
+
+impl fmt::Debug for AuthMethod {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("AuthMethod").field("ttl", &self.ttl).finish_non_exhaustive()
+    }
+}
+
+/// Everything that the servers know about permissions.
+#[derive(Debug, Default)]
+pub(super) struct Acl {
+    pub(super) enabled: bool,
+    pub(super) policies: BTreeMap<String, Policy>,
+    /// By secret id.
+    pub(super) tokens: BTreeMap<String, StoredToken>,
+    pub(super) methods: BTreeMap<String, AuthMethod>,
+}
+
+/// A token with what the servers add to it.
+#[derive(Clone, Debug)]
+pub(super) struct StoredToken {
+    pub(super) accessor: String,
+    created: Timestamp,
+    token: Token,
+}
+
+/// Why a token is not accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum TokenError {
+    /// It is not known, or not any more.
+    NotFound,
+    /// It has expired.
+    Expired,
+}
+
+/// Why a login is refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum LoginError {
+    /// It says too little: these lines say what is missing.
+    Incomplete(Vec<&'static str>),
+    /// There is no such auth method.
+    NoMethod(String),
+    /// The JWT is not one that the method accepts.
+    BadJwt,
+    /// The JWT is fine, and no binding rule says what it is good for.
+    Unbound,
+}
+
+/// What a caller may do.
+#[derive(Debug)]
+pub(super) struct Rights<'a> {
+    pub(super) accessor: &'a str,
+    management: bool,
+    policies: Vec<&'a Policy>,
+}
+
+impl Acl {
+    pub(super) fn add(&mut self, created: Timestamp, accessor: String, token: Token) {
+        self.tokens.insert(token.secret.clone(), StoredToken { accessor, created, token });
+    }
+
+    /// What the bearer of this secret may do.
+    pub(super) fn rights(&self, secret: Option<&str>, now: Timestamp) -> Result<Rights<'_>, TokenError> {
+        if !self.enabled {
+            return Ok(Rights { accessor: "acls-disabled", management: true, policies: Vec::new() });
+        }
+        let Some(secret) = secret else {
+            let policies = self.policies.get("anonymous").into_iter().collect();
+            return Ok(Rights { accessor: "anonymous", management: false, policies });
+        };
+        let stored = self.token(secret, now)?;
+        let policies = stored.token.policies.iter().filter_map(|name| self.policies.get(name)).collect();
+        Ok(Rights { accessor: &stored.accessor, management: stored.token.management, policies })
+    }
+
+    /// The token with this secret, if it is still good.
+    pub(super) fn token(&self, secret: &str, now: Timestamp) -> Result<&StoredToken, TokenError> {
+        let stored = self.tokens.get(secret).ok_or(TokenError::NotFound)?;
+        if stored.token.expires.is_some_and(|moment| moment <= now) {
+            return Err(TokenError::Expired);
+        }
+        Ok(stored)
+    }
+
+    /// Exchanges a JWT for a new token with the given ids.
+    pub(super) fn log_in(
+        &mut self,
+        now: Timestamp,
+        method_name: &str,
+        jwt: &str,
+        (accessor, secret): (String, String),
+    ) -> Result<&StoredToken, LoginError> {
+        let missing: Vec<&str> = [(method_name, "missing auth method name"), (jwt, "missing login token")]
+            .into_iter()
+            .filter_map(|(given, complaint)| given.is_empty().then_some(complaint))
+            .collect();
+        if !missing.is_empty() {
+            return Err(LoginError::Incomplete(missing));
+        }
+        let method =
+            self.methods.get(method_name).ok_or_else(|| LoginError::NoMethod(method_name.to_owned()))?;
+        let policies = method.logins.get(jwt).ok_or(LoginError::BadJwt)?;
+        if policies.is_empty() {
+            return Err(LoginError::Unbound);
+        }
+        let token = Token {
+            secret: secret.clone(),
+            name: format!("JWT-{method_name}"),
+            management: false,
+            policies: policies.clone(),
+            expires: Some(now + method.ttl),
+        };
+        Ok(self.tokens.entry(secret).or_insert(StoredToken { accessor, created: now, token }))
+    }
+}
+
+impl Rights<'_> {
+    /// Whether nodes are open that far.
+    pub(super) fn node(&self, access: Access) -> bool {
+        self.management || self.policies.iter().any(|policy| policy.node >= access)
+    }
+
+    /// Whether agents are open that far.
+    pub(super) fn agent(&self, access: Access) -> bool {
+        self.management || self.policies.iter().any(|policy| policy.agent >= access)
+    }
+
+    /// Whether a namespace opens this way. Of several policies, the rule that fits the namespace best decides.
+    pub(super) fn namespace(&self, namespace: &str, capability: &str) -> bool {
+        let rules = || self.policies.iter().filter_map(|policy| policy.rule_for(namespace));
+        let best = rules().map(|(fit, _)| fit).max();
+        let permitted = |word: &str| {
+            rules().any(|(fit, capabilities)| Some(fit) == best && capabilities.iter().any(|one| one == word))
+        };
+        self.management || (permitted(capability) && !permitted("deny"))
+    }
+
+    /// Whether any namespace opens this way.
+    pub(super) fn any_namespace(&self, capability: &str) -> bool {
+        let mut rules = self.policies.iter().flat_map(|policy| policy.namespaces.values());
+        self.management || rules.any(|capabilities| capabilities.iter().any(|one| one == capability))
+    }
+
+    /// Whether the bearer may do everything.
+    pub(super) fn management(&self) -> bool {
+        self.management
+    }
+}
+
+impl StoredToken {
+    /// The token as `GET /v1/acl/token/self` answers it.
+    pub(super) fn json(&self) -> Value {
+        let expires = self.token.expires;
+        let ttl = expires.map(|moment| format!("{:#}", moment.duration_since(self.created)).replace(' ', ""));
+        json!({
+            "AccessorID": self.accessor,
+            "SecretID": self.token.secret,
+            "Name": self.token.name,
+            "Type": if self.token.management { "management" } else { "client" },
+            "Policies": if self.token.policies.is_empty() { Value::Null } else { json!(self.token.policies) },
+            "Roles": null,
+            "Global": self.token.management,
+            "Hash": null,
+            "CreateTime": self.created.to_string(),
+            "ExpirationTime": expires.map(|moment| moment.to_string()),
+            "ExpirationTTL": ttl.unwrap_or_default(),
+            "CreateIndex": 11,
+            "ModifyIndex": 11,
+        })
+    }
+
+    /// Whether the token has this policy.
+    pub(super) fn has_policy(&self, name: &str) -> bool {
+        self.token.management || self.token.policies.iter().any(|policy| policy == name)
+    }
+}
+
+/// What `GET /v1/acl/token/self` answers without a token: the anonymous one, or what stands for "ACLs are off".
+pub(super) fn pseudo_token(acl_enabled: bool) -> Value {
+    let (accessor, name, policies) = if acl_enabled {
+        ("anonymous", "Anonymous Token", json!(["anonymous"]))
+    } else {
+        ("acls-disabled", "ACLs disabled token", Value::Null)
+    };
+    json!({
+        "AccessorID": accessor, "SecretID": "", "Name": name, "Type": "client", "Policies": policies, "Roles": null,
+        "Global": false, "Hash": null, "CreateTime": "0001-01-01T00:00:00Z", "ExpirationTime": null,
+        "ExpirationTTL": "", "CreateIndex": 0, "ModifyIndex": 0,
+    })
+}
+
+/// Whether `text` fits a pattern in which `*` stands for anything.
+fn matches_glob(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((head, tail)) => text.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len()).filter_map(|start| rest.get(start..)).any(|rest| matches_glob(tail, rest))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acl(policies: &[(&str, Policy)]) -> Acl {
+        let mut acl = Acl { enabled: true, ..Acl::default() };
+        acl.policies = policies.iter().map(|(name, policy)| ((*name).to_owned(), policy.clone())).collect();
+        acl.add(
+            now(),
+            "a".to_owned(),
+            Token::client("s", &policies.iter().map(|(name, _)| *name).collect::<Vec<_>>()),
+        );
+        acl
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn writing_nodes_implies_reading_them_and_says_nothing_about_jobs() {
+        let acl = acl(&[("p", Policy::default().node(Access::Write))]);
+        let rights = acl.rights(Some("s"), now()).unwrap();
+        assert!(rights.node(Access::Read) && rights.node(Access::Write));
+        assert!(!rights.agent(Access::Read) && !rights.namespace("default", "read-job"));
+    }
+
+    #[test]
+    fn the_rule_that_fits_a_namespace_best_decides() {
+        let acl = acl(&[
+            ("all", Policy::minimal()),
+            (
+                "but",
+                Policy::default().namespace("secret-*", &["deny"]).namespace("secret-one", &["read-job"]),
+            ),
+        ]);
+        let rights = acl.rights(Some("s"), now()).unwrap();
+        assert!(rights.namespace("default", "read-job"));
+        assert!(!rights.namespace("secret-two", "read-job"));
+        assert!(rights.namespace("secret-one", "read-job"));
+    }
+
+    #[test]
+    fn a_token_is_worth_nothing_from_its_expiry_on() {
+        let mut acl = acl(&[]);
+        acl.add(now(), "b".to_owned(), Token::management("t").expires(now() + SignedDuration::from_secs(60)));
+        assert!(acl.rights(Some("t"), now() + SignedDuration::from_secs(59)).is_ok());
+        let refused = acl.rights(Some("t"), now() + SignedDuration::from_secs(60)).map(|_| ());
+        assert_eq!(refused, Err(TokenError::Expired));
+        assert_eq!(acl.rights(Some("nobody"), now()).map(|_| ()), Err(TokenError::NotFound));
+    }
+
+    #[test]
+    fn without_a_token_the_anonymous_policy_counts() {
+        let acl = acl(&[("anonymous", Policy::default().node(Access::Read))]);
+        let rights = acl.rights(None, now()).unwrap();
+        assert!(rights.node(Access::Read) && !rights.node(Access::Write));
+    }
+
+    #[test]
+    fn a_login_gives_a_token_with_the_methods_time_to_live() {
+        let mut acl = acl(&[("p", Policy::minimal())]);
+        let method =
+            AuthMethod::new(SignedDuration::from_mins(15)).accepts("jwt", &["p"]).accepts("unbound", &[]);
+        acl.methods.insert("m".to_owned(), method);
+        let ids = || ("accessor".to_owned(), "secret".to_owned());
+        let token = acl.log_in(now(), "m", "jwt", ids()).unwrap().json();
+        assert_eq!(token["ExpirationTime"], "2026-01-01T00:15:00Z");
+        assert!(acl.rights(Some("secret"), now()).unwrap().node(Access::Write));
+
+        let mut refused = |method, jwt| acl.log_in(now(), method, jwt, ids()).map(|_| ()).unwrap_err();
+        assert_eq!(refused("x", "jwt"), LoginError::NoMethod("x".to_owned()));
+        assert_eq!(refused("m", "forged"), LoginError::BadJwt);
+        assert_eq!(refused("m", "unbound"), LoginError::Unbound);
+        assert_eq!(refused("", "jwt"), LoginError::Incomplete(vec!["missing auth method name"]));
+    }
+
+    #[test]
+    fn no_secret_is_ever_printed() {
+        let method = AuthMethod::new(SignedDuration::ZERO).accepts("hush-jwt", &[]);
+        let printed = format!("{:?} {method:?}", Token::management("hush"));
+        assert!(!printed.contains("hush"), "{printed}");
+    }
+}
