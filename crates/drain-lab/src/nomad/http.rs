@@ -135,12 +135,13 @@ async fn handle(
     };
     let operation = route.operation(&head.method);
     let query = Query::read(head.uri.query().unwrap_or_default());
-    let system = match office.role {
-        Role::Servers => System::Nomad,
-        Role::Agent(_) => System::Agent,
+    let (system, host) = match &office.role {
+        Role::Servers => (System::Nomad, ""),
+        Role::Agent(node) => (System::Agent, node.as_str()),
     };
+    let subject = Some(route.subject()).filter(|subject| !subject.is_empty()).unwrap_or(host);
     let detail = journal_detail(&route, &query, &body);
-    office.nomad.journal.call(system, &operation, route.subject(), detail);
+    office.nomad.journal.call(system, &operation, subject, detail);
     let fault = office.nomad.faults.take(&operation);
     let run = async {
         let forwarded = office.nomad.lock().doors.forwarding || matches!(office.role, Role::Agent(_));
