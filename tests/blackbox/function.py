@@ -76,6 +76,7 @@ class _RuntimeApi:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.polled = threading.Event()
+        self.idle = threading.Event()
         self.answers: queue.Queue[Answer] = queue.Queue()
         self.pending: queue.Queue[_Invocation] = queue.Queue()
         self.said: list[str] = []
@@ -102,11 +103,13 @@ class _RuntimeApi:
 
     def _next(self) -> Reply:
         self.polled.set()
+        self.idle.set()
         while not self.journal.closing.is_set():
             try:
                 invocation = self.pending.get(timeout=0.2)
             except queue.Empty:
                 continue
+            self.idle.clear()
             self._open[invocation.request_id] = invocation
             invocation.handed_out = time.monotonic()
             headers = {
@@ -173,6 +176,11 @@ class Function:
             if time.monotonic() > end:
                 raise AssertionError(f"no poll for an event within {timeout:.0f} s\n{self.output}")
         return self
+
+    def wait_idle(self, timeout: float = DEFAULT_DEADLINE) -> None:
+        """Until it asks for its next event, having answered the last one."""
+        if not self._api.idle.wait(timeout):
+            raise AssertionError(f"no poll for the next event within {timeout:.0f} s")
 
     def hand_out(self, event: Any, deadline: float = DEFAULT_DEADLINE) -> None:
         payload = json.dumps(event).encode()

@@ -125,6 +125,13 @@ class Servers(WorldTest):
         self.assertFails(self.world.terminate(self.instance, 9), "boom", self.address)
         self.assertEqual(len(self.world.calls("nodes")), 1, "and it is not tried again")
 
+    def test_a_redirect_does_not_lead_the_token_elsewhere(self) -> None:
+        stranger = self.world.serve(self.world.nomad)
+        elsewhere = {"Location": f"http://localhost:{stranger.port}/v1/nodes"}
+        self.world.fail("nodes", Reply(307, "", elsewhere), times=None)
+        self.assertFails(self.world.terminate(self.instance, 10), "307|redirect")
+        self.assertEqual(stranger.connections, 0)
+
     def test_servers_that_hang_are_given_up_before_lambda_gives_up(self) -> None:
         self.world.fail("nodes", Fault.HANG, times=None)
         self.assertFails(self.world.terminate(self.instance, 8), self.address)

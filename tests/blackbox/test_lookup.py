@@ -40,6 +40,11 @@ class Auto(WorldTest):
         answer = self.world.terminate(self.instance, 10, **self.world.agent(self.ip, "ignored"))
         self.assertFails(answer, self.instance, self.ip, "not found|no .*node")
 
+    def test_an_agent_that_does_not_answer_means_not_found(self) -> None:
+        self.world.fail("agent", Fault.HANG, times=None)
+        answer = self.world.terminate(self.instance, 15, **self.world.agent(self.ip, "ignored"))
+        self.assertFails(answer, self.instance, self.ip, "not found|no .*node")
+
     def test_an_instance_that_ec2_does_not_know_either(self) -> None:
         self.world.aws.instances.clear()
         self.assertFails(self.world.terminate(self.instance, 10), self.instance)

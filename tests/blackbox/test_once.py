@@ -113,6 +113,15 @@ class LostAnswers(WorldTest):
         self.assertDrained(self.node, self.world.terminate(self.instance, 40), calls=2)
         self.assertReadBeforePostedAgain()
 
+    def test_a_connection_closed_before_the_drain_is_opened_again(self) -> None:
+        self.world.fail("node", Fault.HANG_UP)
+        self.assertDrained(self.node, self.world.terminate(self.instance))
+
+    def test_a_drain_that_hangs_is_given_up_before_lambda_gives_up(self) -> None:
+        self.world.fail("drain", Fault.HANG, times=None)
+        self.assertFalse(self.world.terminate(self.instance, 8).ok)
+        self.assertEqual(len(self.world.drains), 1, "there was no time for another")
+
     def test_a_leader_lost_in_mid_write_is_read_first(self) -> None:
         self.world.fail("drain", Reply.text(500, "leadership lost while committing log"), applied=True)
         self.assertDrained(self.node, self.world.terminate(self.instance))

@@ -7,6 +7,7 @@ the order in which they were received in full.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -18,7 +19,7 @@ import threading
 import time
 import traceback
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
@@ -65,6 +66,7 @@ class Reply:
     status: int = 200
     body: bytes | str = b""
     headers: dict[str, str] = field(default_factory=dict)
+    hang_up: bool = False
 
     @classmethod
     def json(cls, value: Any, status: int = 200, **headers: str) -> Reply:
@@ -76,10 +78,11 @@ class Reply:
 
 
 class Fault(Enum):
-    """Answers that are none."""
+    """What can happen to an answer."""
 
     RESET = "the connection is reset after the request was read"
     HANG = "the request is read and never answered"
+    HANG_UP = "the answer is given, then the connection is closed without a word"
 
 
 class Fake(Protocol):
@@ -133,6 +136,8 @@ class Journal:
             plan = self._next_plan(call.kind)
         if plan is None:
             return fake.reply(call)
+        if plan.answer is Fault.HANG_UP:
+            return replace(fake.reply(call), hang_up=True)
         if plan.applied:
             fake.reply(call)
         return plan.answer
@@ -166,7 +171,6 @@ class Server:
         handler = type("Handler", (_Handler,), {"fake": fake, "journal": journal})
         self._http = _Listener((host, port), handler)
         self._http.journal = journal
-        self.connections = self._http.connections
         if tls is not None:
             self._http.socket = tls.wrap_socket(
                 self._http.socket, server_side=True, do_handshake_on_connect=False
@@ -176,6 +180,17 @@ class Server:
         self.url = f"{scheme}://{self.host}:{self.port}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
+
+    @property
+    def connections(self) -> int:
+        """How many have been opened so far."""
+        return len(self._http.connections)
+
+    def drop_connections(self) -> None:
+        """As servers and balancers do with idle ones."""
+        for connection in self._http.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._http.shutdown()
@@ -189,7 +204,7 @@ class _Listener(ThreadingHTTPServer):
     journal: Journal
 
     def __init__(self, address: tuple[str, int], handler: type) -> None:
-        self.connections: list[Any] = []
+        self.connections: list[socket.socket] = []
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
@@ -200,7 +215,7 @@ class _Listener(ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        self.connections.append(client_address)
+        self.connections.append(request)
         super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -226,6 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
         else:
             self._send(call, answer)
+            self.close_connection |= answer.hang_up
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _serve
 
