@@ -13,6 +13,7 @@ pub mod clock;
 pub mod faults;
 mod http_face;
 pub mod journal;
+pub mod lab;
 pub mod lambda;
 pub mod nomad;
 

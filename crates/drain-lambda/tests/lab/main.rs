@@ -1,0 +1,9 @@
+//! The real `bootstrap`, hosted by the lab's Lambda service, against the lab's AWS and Nomad.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod drains;
+mod errors;
+mod harness;
+mod lookup;
+mod transient;
