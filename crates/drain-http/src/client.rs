@@ -85,6 +85,9 @@ impl HttpClient {
                 HttpError::Disconnected { address: address.to_owned(), source }
             }
         })?;
+        // The task that owns the connection gives it back to the pool when it runs next. Without this the following
+        // request would often find the pool empty and open another connection, which servers count.
+        tokio::task::yield_now().await;
         Ok(Response::from_parts(head, body.to_bytes()))
     }
 }

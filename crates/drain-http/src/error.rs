@@ -87,15 +87,21 @@ pub enum HttpError {
 }
 
 impl HttpError {
+    /// Whether nothing listens at the address. A server that is starting again does so for a moment; an address that
+    /// is wrong does so for ever.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
     /// Whether the same request may succeed a moment later: time-outs and broken connections.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::ConnectTimedOut { .. }
             | Self::Connect { .. }
+            | Self::Refused { .. }
             | Self::TimedOut { .. }
             | Self::Disconnected { .. } => true,
             Self::Dns { .. }
-            | Self::Refused { .. }
             | Self::CertificateRejected { .. }
             | Self::Tls { .. }
             | Self::TooLarge { .. } => false,

@@ -126,7 +126,7 @@ async fn a_closed_port_is_refused_and_named() {
     drop(listener);
     let error = failure(format!("http://127.0.0.1:{port}/"), LIMITS).await;
     assert_eq!(told(&error), format!("the connection to 127.0.0.1:{port} was refused"));
-    assert!(!error.is_transient());
+    assert!(error.is_transient() && error.is_refused());
 }
 
 #[tokio::test]

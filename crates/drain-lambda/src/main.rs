@@ -5,7 +5,7 @@ use std::fmt;
 use drain::live::Budget;
 use drain::{Function, Report};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tracing::Instrument as _;
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,11 +16,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     lambda_runtime::run(service_fn(move |event| invoke(function, event))).await
 }
 
-async fn invoke(function: &Function, event: LambdaEvent<Value>) -> Result<Report, Failure> {
+async fn invoke(function: &Function, event: LambdaEvent<Box<RawValue>>) -> Result<Report, Failure> {
     let LambdaEvent { payload, context } = event;
     let budget = Budget::before(context.deadline());
     let span = tracing::info_span!("invocation", request_id = %context.request_id);
-    function.invoke(&payload, budget).instrument(span).await.map_err(Failure)
+    function.invoke(payload.get(), budget).instrument(span).await.map_err(Failure)
 }
 
 /// A failure in the form in which the runtime logs it (by `Debug`) and reports it (as a diagnostic).

@@ -1,10 +1,12 @@
 //! Why an instance could not be drained, for the person who reads it: what failed, on what, why, and what to do.
 
+mod next_step;
+
 use std::fmt;
 
 use drain_core::ids::{InstanceId, InvalidNodeId, NodeId};
 use drain_http::HttpError;
-use nomad_client::{NomadError, RefusalKind};
+use nomad_client::{InvalidToken, NomadError, RefusalKind};
 
 use crate::aws::{AwsError, ec2};
 use crate::config::ConfigurationError;
@@ -36,11 +38,14 @@ pub enum Error {
         #[source]
         source: AwsError,
     },
-    /// The parameter is there and holds nothing.
-    #[error("SSM parameter {parameter}, which should hold the Nomad token, is empty")]
-    TokenParameterEmpty {
+    /// The parameter is there and holds no token.
+    #[error("SSM parameter {parameter} holds no Nomad token")]
+    TokenParameterInvalid {
         /// Its name.
         parameter: String,
+        /// What is wrong with it.
+        #[source]
+        source: InvalidToken,
     },
     /// The token could not be read for another reason.
     #[error("the Nomad token could not be read from SSM parameter {parameter}")]
@@ -84,6 +89,17 @@ pub enum Error {
         /// Where it was looked for.
         address: String,
         /// What went wrong.
+        #[source]
+        source: NomadError,
+    },
+    /// The agent refuses the token.
+    #[error("the Nomad agent of {instance} at {address} refused the token")]
+    AgentTokenRefused {
+        /// The instance.
+        instance: InstanceId,
+        /// Where it is.
+        address: String,
+        /// What it said.
         #[source]
         source: NomadError,
     },
@@ -134,8 +150,8 @@ pub enum Error {
     },
     /// The servers listed nodes that the filter excludes.
     #[error(
-        "the Nomad servers ignored the filter: nodes listed: {listed}, instances asked for: {asked}, among the nodes {stranger} \
-         (agent version {version})"
+        "the Nomad servers ignored the filter: nodes listed: {listed}, instances asked for: {asked}, and among the nodes \
+         is {stranger}, whose agent has version {version}"
     )]
     FilterIgnored {
         /// How many nodes were listed.
@@ -148,8 +164,17 @@ pub enum Error {
         version: String,
     },
     /// Nomad refuses the token.
-    #[error("Nomad refused the token")]
-    NomadTokenRefused(#[source] NomadError),
+    #[error("Nomad refused {}", of_parameter(parameter.as_deref()))]
+    NomadTokenRefused {
+        /// The SSM parameter that the token came from, if there is a token.
+        parameter: Option<String>,
+        /// What Nomad said.
+        #[source]
+        source: NomadError,
+    },
+    /// The node was read, and is not there any more.
+    #[error("the node is gone")]
+    NodeGone(#[source] NomadError),
     /// The cluster has no leader.
     #[error("the Nomad cluster has no leader")]
     NoClusterLeader(#[source] NomadError),
@@ -164,27 +189,36 @@ pub enum Error {
     NomadRefused(#[source] NomadError),
 }
 
-impl From<NomadError> for Error {
-    fn from(error: NomadError) -> Self {
+impl Error {
+    /// What a failed request to Nomad's servers means. `parameter` is where the token came from, if there is one.
+    pub(crate) fn nomad(parameter: Option<&str>, error: NomadError) -> Self {
         match &error {
             NomadError::NoAnswer {
                 source: HttpError::CertificateRejected { .. } | HttpError::Tls { .. },
                 ..
             } => Self::TlsVerificationFailed(error),
             NomadError::Refused { refusal, .. } => match refusal.kind {
-                RefusalKind::Token => Self::NomadTokenRefused(error),
-                RefusalKind::NoLeader => Self::NoClusterLeader(error),
-                RefusalKind::NodeNotFound | RefusalKind::TooManyConnections | RefusalKind::Other => {
-                    Self::NomadRefused(error)
+                RefusalKind::Token => {
+                    Self::NomadTokenRefused { parameter: parameter.map(str::to_owned), source: error }
                 }
+                RefusalKind::NoLeader => Self::NoClusterLeader(error),
+                RefusalKind::NodeNotFound => Self::NodeGone(error),
+                RefusalKind::TooManyConnections | RefusalKind::Other => Self::NomadRefused(error),
             },
-            NomadError::TokenNotSendable | NomadError::InvalidRequest { .. } => Self::NomadRefused(error),
+            NomadError::InvalidRequest { .. } => Self::NomadRefused(error),
             NomadError::NoAnswer { .. } | NomadError::Unreadable { .. } => Self::NomadUnavailable(error),
         }
     }
-}
 
-impl Error {
+    /// What a failed question to the agent on an instance means.
+    pub(crate) fn agent(instance: &InstanceId, address: String, source: NomadError) -> Self {
+        let instance = instance.clone();
+        match source.refusal().map(|refusal| refusal.kind) {
+            Some(RefusalKind::Token) => Self::AgentTokenRefused { instance, address, source },
+            Some(_) | None => Self::AgentUnreachable { instance, address, source },
+        }
+    }
+
     /// What a failed reading of the token parameter means.
     pub(crate) fn token_parameter(parameter: &str, region: &str, source: AwsError) -> Self {
         let parameter = parameter.to_owned();
@@ -215,7 +249,8 @@ impl Error {
             | Self::TokenUnavailable { source, .. }
             | Self::Ec2Unavailable { source, .. } => source.is_transient(),
             Self::AgentUnreachable { source, .. }
-            | Self::NomadTokenRefused(source)
+            | Self::NomadTokenRefused { source, .. }
+            | Self::NodeGone(source)
             | Self::NoClusterLeader(source)
             | Self::TlsVerificationFailed(source)
             | Self::NomadUnavailable(source)
@@ -223,9 +258,10 @@ impl Error {
             Self::ConfigurationError(_)
             | Self::Event(_)
             | Self::TokenParameterNotFound { .. }
-            | Self::TokenParameterEmpty { .. }
+            | Self::TokenParameterInvalid { .. }
             | Self::InstanceNotFound { .. }
             | Self::NoPrivateIp { .. }
+            | Self::AgentTokenRefused { .. }
             | Self::AgentNeedsToken { .. }
             | Self::AgentIsNoClient { .. }
             | Self::NodeNotFound { .. }
@@ -234,6 +270,18 @@ impl Error {
             | Self::AnotherNode { .. }
             | Self::FilterIgnored { .. } => false,
         }
+    }
+
+    /// Whether nothing listens where we asked.
+    pub(crate) fn is_connection_refused(&self) -> bool {
+        let mut cause: Option<&dyn std::error::Error> = Some(self);
+        while let Some(error) = cause {
+            if error.downcast_ref::<HttpError>().is_some_and(HttpError::is_refused) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 
     /// The variant's name: the invocation's `errorType`.
@@ -252,12 +300,13 @@ impl Error {
             },
             Self::TokenParameterNotFound { .. } => "TokenParameterNotFound",
             Self::TokenParameterAccessDenied { .. } => "TokenParameterAccessDenied",
-            Self::TokenParameterEmpty { .. } => "TokenParameterEmpty",
+            Self::TokenParameterInvalid { .. } => "TokenParameterInvalid",
             Self::TokenUnavailable { .. } => "TokenUnavailable",
             Self::InstanceNotFound { .. } => "InstanceNotFound",
             Self::NoPrivateIp { .. } => "NoPrivateIp",
             Self::Ec2Unavailable { .. } => "Ec2Unavailable",
             Self::AgentUnreachable { .. } => "AgentUnreachable",
+            Self::AgentTokenRefused { .. } => "AgentTokenRefused",
             Self::AgentNeedsToken { .. } => "AgentNeedsToken",
             Self::AgentIsNoClient { .. } => "AgentIsNoClient",
             Self::NodeNotFound { .. } => "NodeNotFound",
@@ -265,7 +314,8 @@ impl Error {
             Self::InvalidNodeId(_) => "InvalidNodeId",
             Self::AnotherNode { .. } => "AnotherNode",
             Self::FilterIgnored { .. } => "FilterIgnored",
-            Self::NomadTokenRefused(_) => "NomadTokenRefused",
+            Self::NomadTokenRefused { .. } => "NomadTokenRefused",
+            Self::NodeGone(_) => "NodeGone",
             Self::NoClusterLeader(_) => "NoClusterLeader",
             Self::TlsVerificationFailed(_) => "TlsVerificationFailed",
             Self::NomadUnavailable(_) => "NomadUnavailable",
@@ -273,88 +323,16 @@ impl Error {
         }
     }
 
-    /// What to do about it.
-    pub fn next_step(&self) -> String {
-        match self {
-            Self::ConfigurationError(_) => "Correct the function's environment variables.".to_owned(),
-            Self::Event(_) => {
-                "Subscribe the function to the hook's SNS topic, or make it the hook's target; send it nothing else."
-                    .to_owned()
-            }
-            Self::TokenParameterNotFound { parameter, .. } => format!(
-                "Create it (aws ssm put-parameter --type SecureString --name {parameter} --value …), or name another in \
-                 NOMAD_TOKEN_PARAMETER."
-            ),
-            Self::TokenParameterAccessDenied { parameter, .. } => format!(
-                "Allow the function's role ssm:GetParameter on {parameter}, and kms:Decrypt if a key of your own \
-                 encrypts it."
-            ),
-            Self::TokenParameterEmpty { .. } => "Store the token's secret id in it.".to_owned(),
-            Self::TokenUnavailable { .. } => {
-                "If the function runs in a VPC, it needs a way to SSM: a NAT gateway or a VPC endpoint.".to_owned()
-            }
-            Self::InstanceNotFound { .. } => {
-                "The instance may be gone already; if not, look whether AWS_REGION is the region of its group."
-                    .to_owned()
-            }
-            Self::NoPrivateIp { .. } => "The instance has ended or has not begun to run: nothing of it is left to drain.".to_owned(),
-            Self::Ec2Unavailable { .. } => {
-                "Allow the function's role ec2:DescribeInstances; in a VPC it needs a way to EC2 (NAT gateway or VPC \
-                 endpoint). NODE_LOOKUP=server does without EC2."
-                    .to_owned()
-            }
-            Self::AgentUnreachable { .. } => {
-                "Let the function's security group reach the agent's port, and see whether the agent runs; \
-                 NODE_LOOKUP=server does without it."
-                    .to_owned()
-            }
-            Self::AgentNeedsToken { .. } => {
-                "Use an https NOMAD_AGENT_URL, or set NOMAD_AGENT_URL or NODE_LOOKUP=agent to allow the token on plain \
-                 http."
-                    .to_owned()
-            }
-            Self::AgentIsNoClient { .. } => {
-                "Only Nomad clients can be drained: take the hook off a group of servers.".to_owned()
-            }
-            Self::NodeNotFound { .. } => {
-                "If the instance never joined the cluster there is nothing to drain. If it did, its agent has not \
-                 read the instance's metadata: restart it, or see NODE_LOOKUP."
-                    .to_owned()
-            }
-            Self::WrongNode { .. } => {
-                "Nothing was drained. See whether the address belongs to another instance by now, and whether NOMAD_ADDR \
-                 is the cluster of this group."
-                    .to_owned()
-            }
-            Self::InvalidNodeId(_) | Self::AnotherNode { .. } => {
-                "Nothing was drained. See whether NOMAD_ADDR is really a Nomad API.".to_owned()
-            }
-            Self::FilterIgnored { .. } => {
-                "Nothing was drained. Filters need Nomad 1.3 or later on the servers: upgrade them, or set NODE_LOOKUP=agent."
-                    .to_owned()
-            }
-            Self::NomadTokenRefused(_) => {
-                "The token is unknown, has expired, or lacks a capability: it needs node:write (and agent:read for \
-                 NODE_LOOKUP=agent). Look at it with: nomad acl token self."
-                    .to_owned()
-            }
-            Self::NoClusterLeader(_) => "See to the servers: nomad operator raft list-peers.".to_owned(),
-            Self::TlsVerificationFailed(_) => {
-                "NOMAD_ADDR has to be a name in the servers' certificate; if an authority of your own issued it, name that \
-                 authority's file in NOMAD_CACERT."
-                    .to_owned()
-            }
-            Self::NomadUnavailable(_) => {
-                "See whether NOMAD_ADDR is right, and whether the function's subnets and security group reach it."
-                    .to_owned()
-            }
-            Self::NomadRefused(_) => "See the servers' log for the same moment.".to_owned(),
-        }
-    }
-
     /// The error, its causes and the next step, in one line.
     pub fn explanation(&self) -> String {
         format!("{}. {}", Causes(self), self.next_step())
+    }
+}
+
+fn of_parameter(parameter: Option<&str>) -> String {
+    match parameter {
+        Some(parameter) => format!("the token in SSM parameter {parameter}"),
+        None => "a request without a token".to_owned(),
     }
 }
 

@@ -64,12 +64,13 @@ pub enum EventError {
     InvalidHookName(#[source] InvalidHookName),
 }
 
-/// Reads an event. `hooks` are the only hooks to act on; `None` is every hook. One message that cannot be understood
+/// Reads an event, which is JSON. `hooks` are the only hooks to act on; `None` is every hook. One message that cannot be understood
 /// does not hide the others.
 pub fn parse(
-    event: &Value,
+    event: &str,
     hooks: Option<&[HookName]>,
 ) -> Result<Vec<Result<Message, EventError>>, EventError> {
+    let event: &Value = &serde_json::from_str(event).map_err(EventError::MalformedMessage)?;
     if let Some(records) = event.get("Records").and_then(Value::as_array) {
         if records.is_empty() {
             return Err(EventError::UnknownEvent("Records is empty".to_owned()));

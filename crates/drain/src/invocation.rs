@@ -3,7 +3,6 @@
 use drain_core::observation::{Observation, Target};
 use drain_http::{HttpClient, Trust};
 use futures_util::StreamExt as _;
-use serde_json::Value;
 use tracing::Instrument as _;
 
 use crate::config::{Config, ConfigurationError};
@@ -41,7 +40,7 @@ impl Function {
     }
 
     /// Does what one event asks for, as far as `budget` allows.
-    pub async fn invoke(&self, event: &Value, budget: Budget) -> Result<Report, Error> {
+    pub async fn invoke(&self, event: &str, budget: Budget) -> Result<Report, Error> {
         let Ready { config, aws, nomad } = self.ready.as_ref().map_err(Clone::clone)?;
         let mut report = Report::default();
         let mut targets = Vec::new();

@@ -168,7 +168,8 @@ impl NomadClient {
         let server = self.base.to_string();
         let mut request = Request::builder().method(call.method.clone()).uri(self.url(&call));
         if let Some(token) = &self.token {
-            request = request.header("x-nomad-token", token.header().ok_or(NomadError::TokenNotSendable)?);
+            let token = token.header().map_err(|source| self.invalid(&call, source))?;
+            request = request.header("x-nomad-token", token);
         }
         if !call.body.is_empty() {
             request = request.header(http::header::CONTENT_TYPE, "application/json");

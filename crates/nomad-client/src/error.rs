@@ -39,9 +39,6 @@ pub enum NomadError {
         #[source]
         source: serde_json::Error,
     },
-    /// The token has characters that no HTTP header may have.
-    #[error("the Nomad token cannot be sent: it has characters that no HTTP header may have")]
-    TokenNotSendable,
     /// The request could not be put together.
     #[error("{operation} on {server} is not a valid request")]
     InvalidRequest {
@@ -127,7 +124,7 @@ impl NomadError {
             Self::Refused { refusal, .. } => refusal.is_transient(),
             // An answer that is cut off inside a valid length, or a proxy's page: another try may meet a healthy one.
             Self::Unreadable { source, .. } => source.is_eof(),
-            Self::TokenNotSendable | Self::InvalidRequest { .. } => false,
+            Self::InvalidRequest { .. } => false,
         }
     }
 
@@ -135,10 +132,7 @@ impl NomadError {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused { refusal, .. } => Some(refusal),
-            Self::NoAnswer { .. }
-            | Self::Unreadable { .. }
-            | Self::TokenNotSendable
-            | Self::InvalidRequest { .. } => None,
+            Self::NoAnswer { .. } | Self::Unreadable { .. } | Self::InvalidRequest { .. } => None,
         }
     }
 }

@@ -11,5 +11,5 @@ mod wire;
 
 pub use client::{BaseUrl, InvalidUrl, NomadClient};
 pub use error::{NomadError, Refusal, RefusalKind};
-pub use token::Token;
+pub use token::{InvalidToken, Token};
 pub use wire::{AgentSelf, DrainRequest, DrainSpec, DrainStrategy, LastDrain, Node, NodeStub};

@@ -8,23 +8,36 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct Token(Zeroizing<String>);
 
+/// A text that cannot be a token. It is not quoted: it may be most of one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidToken {
+    /// There is nothing in it but white space.
+    #[error("it is empty")]
+    Empty,
+    /// No HTTP header can hold it.
+    #[error("it has characters that no token has, such as a line break in the middle")]
+    NotSendable,
+}
+
 impl Token {
     /// Takes the secret, without the white space that a text editor left around it.
-    pub fn new(secret: String) -> Self {
+    pub fn parse(secret: String) -> Result<Self, InvalidToken> {
         let secret = Zeroizing::new(secret);
-        Self(Zeroizing::new(secret.trim().to_owned()))
+        let secret = secret.trim();
+        if secret.is_empty() {
+            return Err(InvalidToken::Empty);
+        }
+        if !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidToken::NotSendable);
+        }
+        Ok(Self(Zeroizing::new(secret.to_owned())))
     }
 
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The header's value, marked so that nothing prints it; `None` if the secret cannot be a header.
-    pub(crate) fn header(&self) -> Option<http::HeaderValue> {
-        let mut value = http::HeaderValue::from_str(&self.0).ok()?;
+    /// The header's value, marked so that nothing prints it.
+    pub(crate) fn header(&self) -> Result<http::HeaderValue, http::header::InvalidHeaderValue> {
+        let mut value = http::HeaderValue::from_str(&self.0)?;
         value.set_sensitive(true);
-        Some(value)
+        Ok(value)
     }
 }
 
@@ -40,14 +53,17 @@ mod tests {
 
     #[test]
     fn a_token_is_never_printed() {
-        let token = Token::new(" f6c17bd0-91b6-4f60-9f4c-2a4b7f0c1d11\n".to_owned());
+        let token = Token::parse(" f6c17bd0-91b6-4f60-9f4c-2a4b7f0c1d11\n".to_owned()).unwrap();
         assert_eq!(format!("{token:?}"), "Token(redacted)");
         assert_eq!(format!("{:?}", token.header().unwrap()), "Sensitive");
         assert_eq!(token.header().unwrap().as_bytes(), b"f6c17bd0-91b6-4f60-9f4c-2a4b7f0c1d11");
     }
 
     #[test]
-    fn a_secret_that_is_no_header_gives_none() {
-        assert!(Token::new("two\nlines".to_owned()).header().is_none());
+    fn what_cannot_be_a_token_is_refused_where_it_enters() {
+        assert_eq!(Token::parse(" \n".to_owned()).unwrap_err(), InvalidToken::Empty);
+        for text in ["two\nlines", "with space", "f6c17bd0–91b6"] {
+            assert_eq!(Token::parse(text.to_owned()).unwrap_err(), InvalidToken::NotSendable, "{text}");
+        }
     }
 }

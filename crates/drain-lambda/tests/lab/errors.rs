@@ -104,14 +104,14 @@ async fn the_token_parameter_may_not_be_read() {
 async fn the_token_parameter_is_empty() {
     let lab = lab().await;
     lab.aws.put_parameter(TOKEN_PARAMETER, ParameterType::SecureString, " \n");
-    insta::assert_snapshot!(told(&lab, &[], &message("i-0123456789abcdef0")).await, @"TokenParameterEmpty: SSM parameter /lab-aws-us-east-1/broker/secrets/NOMAD_TOKEN, which should hold the Nomad token, is empty. Store the token's secret id in it.");
+    insta::assert_snapshot!(told(&lab, &[], &message("i-0123456789abcdef0")).await, @"TokenParameterInvalid: SSM parameter /lab-aws-us-east-1/broker/secrets/NOMAD_TOKEN holds no Nomad token: it is empty. Store the token's secret id in it, and nothing else.");
 }
 
 #[tokio::test]
 async fn the_token_is_refused() {
     let lab = lab().await;
     lab.nomad.delete_token(TOKEN);
-    insta::assert_snapshot!(told(&lab, &[], &message("i-0123456789abcdef0")).await, @"NomadTokenRefused: Nomad refused the token: GET /v1/nodes on http://NOMAD was refused: Permission denied (HTTP 403). The token is unknown, has expired, or lacks a capability: it needs node:write (and agent:read for NODE_LOOKUP=agent). Look at it with: nomad acl token self.");
+    insta::assert_snapshot!(told(&lab, &[], &message("i-0123456789abcdef0")).await, @"NomadTokenRefused: Nomad refused the token in SSM parameter /lab-aws-us-east-1/broker/secrets/NOMAD_TOKEN: GET /v1/nodes on http://NOMAD was refused: Permission denied (HTTP 403). The token is unknown, has expired, or lacks a capability: it needs node:write (and agent:read for NODE_LOOKUP=agent). Look at it with: nomad acl token self.");
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ fn over_sns(message: &Value) -> Value {
 }
 
 fn only(event: &Value, hooks: Option<&[HookName]>) -> Result<Message, EventError> {
-    let mut messages = parse(event, hooks)?;
+    let mut messages = parse(&event.to_string(), hooks)?;
     assert_eq!(messages.len(), 1);
     messages.remove(0)
 }
@@ -126,7 +126,7 @@ fn one_bad_record_does_not_hide_the_others() {
         .as_array_mut()
         .unwrap()
         .insert(0, json!({"EventSource": "aws:sns", "Sns": {"Message": "{"}}));
-    let messages = parse(&event, None).unwrap();
+    let messages = parse(&event.to_string(), None).unwrap();
     assert!(messages[0].is_err());
     assert!(matches!(messages[1], Ok(Message::Target(_))));
 }
@@ -174,9 +174,12 @@ fn nothing_in_a_message_makes_the_parser_panic() {
         Value::String(deep),
     ];
     for event in odd {
-        if let Ok(messages) = parse(&event, None) {
+        if let Ok(messages) = parse(&event.to_string(), None) {
             assert!(messages.iter().all(Result::is_err), "{event}");
         }
+    }
+    for text in ["", "{", "\"\\ud800\"", "{\"a\":\"\\ud800\"}", "[[[["] {
+        assert!(parse(text, None).is_err(), "{text}");
     }
     for field in [
         "LifecycleHookName",

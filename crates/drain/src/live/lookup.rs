@@ -53,7 +53,7 @@ impl Live<'_> {
             let filter = filter::on_instances(piece.iter().copied());
             let mut stubs = self
                 .retrying(Patience::WhileTimeLasts, async |timeout| {
-                    Ok(self.nomad.nodes(Some(&filter), timeout).await?)
+                    self.nomad.nodes(Some(&filter), timeout).await.map_err(|error| self.failed(error))
                 })
                 .await?;
             stubs.sort_by_key(|stub| std::cmp::Reverse(stub.create_index));
@@ -103,6 +103,7 @@ impl Live<'_> {
             // An instance that never booted is the commonest cause of a termination: its agent does not answer.
             Err(
                 error @ (Error::AgentUnreachable { .. }
+                | Error::AgentTokenRefused { .. }
                 | Error::AgentNeedsToken { .. }
                 | Error::AgentIsNoClient { .. }),
             ) => Err(Error::NodeNotFound {
@@ -140,7 +141,9 @@ impl Live<'_> {
     /// metadata when they started. A node that names another instance has only inherited the address.
     async fn by_address(&self, ip: &str) -> Result<Nodes, Error> {
         let mut stubs = self
-            .retrying(Patience::WhileTimeLasts, async |timeout| Ok(self.nomad.nodes(None, timeout).await?))
+            .retrying(Patience::WhileTimeLasts, async |timeout| {
+                self.nomad.nodes(None, timeout).await.map_err(|error| self.failed(error))
+            })
             .await?;
         stubs.retain(|stub| stub.address == ip);
         stubs.sort_by_key(|stub: &NodeStub| std::cmp::Reverse(stub.create_index));
@@ -194,11 +197,8 @@ impl Live<'_> {
         let ask = async |token| {
             let agent = NomadClient::new(self.http.clone(), base.clone(), None, token);
             self.retrying(patience, async |timeout| {
-                agent.agent_self(timeout).await.map_err(|source| Error::AgentUnreachable {
-                    instance: instance.clone(),
-                    address: base.to_string(),
-                    source,
-                })
+                let answer = agent.agent_self(timeout).await;
+                answer.map_err(|source| Error::agent(instance, base.to_string(), source))
             })
             .await
         };
@@ -206,8 +206,7 @@ impl Live<'_> {
             return ask(self.token.clone()).await;
         }
         let answer = ask(None).await;
-        let wants_token = matches!(&answer, Err(Error::AgentUnreachable { source, .. })
-            if source.refusal().is_some_and(|refusal| refusal.kind == RefusalKind::Token));
+        let wants_token = matches!(&answer, Err(Error::AgentTokenRefused { .. }));
         if !wants_token || self.token.is_none() {
             return answer;
         }
@@ -242,7 +241,7 @@ impl Live<'_> {
                 match self.nomad.node(id.as_str(), timeout).await {
                     Ok(node) => Ok(Some(node)),
                     Err(error) if is_not_found(&error) => Ok(None),
-                    Err(error) => Err(error.into()),
+                    Err(error) => Err(self.failed(error)),
                 }
             })
             .await?;

@@ -10,7 +10,7 @@ use drain_core::decide::Action;
 use drain_core::observation::Observation;
 use drain_http::HttpClient;
 use jiff::Timestamp;
-use nomad_client::{NomadClient, Token};
+use nomad_client::{NomadClient, NomadError, Token};
 
 use crate::aws::{Aws, ssm};
 use crate::config::Config;
@@ -18,6 +18,9 @@ use crate::error::{Causes, Error};
 use crate::reconcile::World;
 
 pub use budget::Budget;
+
+/// How often a server is asked that refuses the connection: for the second or two in which it may be starting again.
+const TRIES_AT_A_CLOSED_DOOR: u32 = 5;
 
 /// How often a call is tried that fails in a way that may pass.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +61,11 @@ impl<'a> Live<'a> {
         Ok(Self { config, http: nomad, aws, nomad: client, token, budget })
     }
 
+    /// What a failed request to Nomad's servers means here.
+    fn failed(&self, error: NomadError) -> Error {
+        Error::nomad(self.config.token_parameter.as_deref(), error)
+    }
+
     async fn retrying<T>(
         &self,
         patience: Patience,
@@ -76,7 +84,8 @@ impl World for Live<'_> {
     async fn apply(&self, action: &Action) -> Result<(), Error> {
         let Action::Drain(request) = action;
         let body = nomad::drain_request(request);
-        let index = self.nomad.drain(request.node.as_str(), &body, self.budget.for_one_call()).await?;
+        let posted = self.nomad.drain(request.node.as_str(), &body, self.budget.for_one_call()).await;
+        let index = posted.map_err(|error| self.failed(error))?;
         tracing::debug!(node_id = %request.node, index, "Nomad accepted the drain");
         Ok(())
     }
@@ -96,11 +105,8 @@ async fn read_token(aws: &Aws, parameter: &str, budget: Budget) -> Result<Token,
             .await
             .map_err(|error| Error::token_parameter(parameter, aws.region(), error))
     });
-    let token = Token::new(secret.await?);
-    if token.is_empty() {
-        return Err(Error::TokenParameterEmpty { parameter: parameter.to_owned() });
-    }
-    Ok(token)
+    Token::parse(secret.await?)
+        .map_err(|source| Error::TokenParameterInvalid { parameter: parameter.to_owned(), source })
 }
 
 /// Tries `call` again, with full jitter, while it fails in a way that may pass. The last failure is the answer.
@@ -117,7 +123,7 @@ async fn retrying<T>(
         };
         attempts += 1;
         let exhausted = match patience {
-            Patience::WhileTimeLasts => false,
+            Patience::WhileTimeLasts => error.is_connection_refused() && attempts >= TRIES_AT_A_CLOSED_DOOR,
             Patience::Tries(tries) => attempts >= tries,
         };
         if exhausted || !error.is_transient() || !budget.pause(attempts).await {

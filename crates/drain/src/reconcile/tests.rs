@@ -98,7 +98,11 @@ impl World for Scripted {
             Post::AnswerLost => self.take_effect(meta, LastDrainStatus::Draining),
             Post::AnswerLostAndDrained => self.take_effect(meta, LastDrainStatus::Complete),
             Post::Lost => {}
-            Post::Refused => return Err(NomadError::TokenNotSendable.into()),
+            Post::Refused => {
+                let source = "not a request".into();
+                let (operation, server) = ("POST".to_owned(), "http://nomad".to_owned());
+                return Err(Error::NomadRefused(NomadError::InvalidRequest { operation, server, source }));
+            }
         }
         Err(Error::NomadUnavailable(NomadError::NoAnswer {
             operation: "POST".to_owned(),

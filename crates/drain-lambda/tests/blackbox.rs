@@ -1,0 +1,28 @@
+//! Runs the black-box suite in `tests/blackbox`: a world in Python that shares nothing with the lab.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+#![expect(clippy::print_stderr, reason = "a tier that is skipped says so")]
+
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn the_black_box_suite_passes() {
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/blackbox");
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("black-box tier skipped: there is no python3 on PATH");
+        return;
+    }
+    let run = Command::new("python3")
+        .args(["-m", "unittest", "discover", "--start-directory"])
+        .arg(&suite)
+        .env("BOOTSTRAP", env!("CARGO_BIN_EXE_bootstrap"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{}{report}", String::from_utf8_lossy(&run.stdout));
+    let summary: Vec<&str> =
+        report.lines().filter(|line| line.starts_with("Ran ") || line.starts_with("OK")).collect();
+    eprintln!("black-box tier: {}", summary.join(", "));
+}
