@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::USER_AGENT;
+use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -19,6 +20,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an idle connection is kept. Short, because a Lambda sandbox is frozen between invocations while load
 /// balancers drop what is idle: a connection that died in the meantime costs a time-out.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How every request names its sender.
+const OURS: &str = concat!("lambda-nomad-drain/", env!("CARGO_PKG_VERSION"));
 
 /// The bounds of one exchange.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +60,14 @@ impl HttpClient {
     }
 
     /// Sends `request` and reads the whole answer, whatever its status.
-    pub async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, HttpError> {
+    pub async fn send(
+        &self,
+        mut request: Request<Bytes>,
+        limits: Limits,
+    ) -> Result<Response<Bytes>, HttpError> {
         let address = address(request.uri());
+        // CloudTrail and access logs show it: operators can tell our calls from others.
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(OURS));
         match tokio::time::timeout(limits.timeout, self.exchange(request, limits.body, &address)).await {
             Ok(answer) => answer,
             Err(_) => Err(HttpError::TimedOut { address, after: limits.timeout }),

@@ -120,6 +120,22 @@ async fn an_answer_is_read_whole() {
 }
 
 #[tokio::test]
+async fn every_request_names_its_sender() {
+    let port = server(|mut stream| async move {
+        let mut buffer = [0; 4096];
+        let read = stream.read(&mut buffer).await.unwrap_or_default();
+        let head = String::from_utf8_lossy(&buffer[..read]).to_lowercase();
+        let status =
+            if head.contains("user-agent: lambda-nomad-drain/") { "200 OK" } else { "400 Bad Request" };
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 6\r\n\r\n{status:.6}");
+        let _ = stream.write_all(answer.as_bytes()).await;
+    })
+    .await;
+    let client = HttpClient::new(&Trust::web()).unwrap();
+    assert_eq!(get(&client, format!("http://127.0.0.1:{port}/"), LIMITS).await.unwrap(), "200 OK");
+}
+
+#[tokio::test]
 async fn a_closed_port_is_refused_and_named() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
