@@ -22,7 +22,7 @@ pub fn start(lookup: impl Fn(&str) -> Option<String>) {
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(false);
     let registry = tracing_subscriber::registry();
     if json {
-        let lines = lines.json().flatten_event(true).with_span_list(false);
+        let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(true);
         registry.with(lines.with_filter(filter)).init();
     } else {
         registry.with(lines.without_time().with_filter(filter)).init();
