@@ -1,8 +1,5 @@
 //! Runs the black-box suite in `tests/blackbox`: a world in Python that shares nothing with the lab.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
-#![expect(clippy::print_stderr, reason = "a tier that is skipped says so")]
-
 use std::path::Path;
 use std::process::Command;
 
