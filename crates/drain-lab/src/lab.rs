@@ -118,6 +118,11 @@ impl Lab {
         })
     }
 
+    /// The function that was deployed.
+    pub fn lambda(&self) -> Option<&Lambda> {
+        self.function.get()
+    }
+
     /// Creates a group with a terminate hook whose messages go to the topic.
     pub fn add_group(&self, name: &str, heartbeat_timeout: u32) -> Result<(), ApiError> {
         self.aws.create_group(GroupSettings::named(name));
