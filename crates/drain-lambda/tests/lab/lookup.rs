@@ -44,9 +44,12 @@ async fn auto_finds_a_node_without_the_attribute_by_its_address() {
     // A node that has inherited the address, and says that it is another instance.
     let address = worker.private_ip.to_string();
     lab.nomad.add_node(NodeSpec::new("heir").address(address).instance_id("i-00000000000000abc"));
+    lab.nomad.add_node(NodeSpec::new("elsewhere").address("10.99.0.1"));
     let run = invoke(deploy(&lab, &[]), &worker).await;
     assert_eq!(result(&run)["node_id"], worker.node_id);
     assert_eq!(posts(&lab), 1);
+    let read = calls(&lab).into_iter().filter(|what| what == "GET /v1/node/:id").count();
+    assert_eq!(read, 2, "only the nodes at the address are read");
 }
 
 #[tokio::test]
