@@ -16,5 +16,6 @@ pub mod journal;
 pub mod lab;
 pub mod lambda;
 pub mod nomad;
+pub mod real_nomad;
 
 pub use http_face::Face;

@@ -1,0 +1,62 @@
+//! A Nomad client that shares nothing with the one under test.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tokio::time::timeout;
+
+/// No call to a server on this machine takes longer.
+const LONGEST_CALL: Duration = Duration::from_secs(10);
+
+/// Speaks with one server.
+#[derive(Debug)]
+pub(super) struct Api {
+    url: String,
+    token: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Api {
+    pub(super) fn new(url: String, token: String) -> Self {
+        Self { url, token, client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// Where the server is.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The answer; everything but success is an error that says what the server said.
+    pub(super) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Value> {
+        let about = |error: &dyn std::fmt::Display| io::Error::other(format!("{method} {path}: {error}"));
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("X-Nomad-Token", &self.token)
+            .body(Full::from(body))
+            .map_err(|error| about(&error))?;
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(|error| about(&error))?;
+            let status = response.status();
+            let body = response.into_body().collect().await.map_err(|error| about(&error))?.to_bytes();
+            io::Result::Ok((status, body))
+        };
+        let (status, body) = timeout(LONGEST_CALL, exchange).await.map_err(|error| about(&error))??;
+        if !status.is_success() {
+            return Err(about(&format!("{status}: {}", String::from_utf8_lossy(&body))));
+        }
+        // Some changes are answered with nothing.
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).map_err(|error| about(&error))
+    }
+}
