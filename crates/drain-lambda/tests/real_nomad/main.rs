@@ -1,0 +1,187 @@
+//! The real `bootstrap` against a real Nomad: what the emulated cluster cannot prove, because it was written by those
+//! who wrote the function.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod world;
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use drain_lab::real_nomad::find;
+use serde_json::{Value, json};
+
+use self::world::{GROUP, World, failure, job, message, result};
+
+/// One cluster for all scenarios, as its start takes longer than they do.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_function_drains_the_nodes_of_a_real_cluster() {
+    if cfg!(not(target_os = "linux")) {
+        say("real Nomad tier skipped: it knows only Linux's way to have many addresses on loopback");
+        return;
+    }
+    let Some(nomad) = find(|name| std::env::var_os(name)) else {
+        say("real Nomad tier skipped: there is no nomad on PATH, and NOMAD_BIN is not set");
+        return;
+    };
+    let began = Instant::now();
+    let mut world = World::start(&nomad).await;
+    say(&format!("real Nomad tier: Nomad {} with 3 clients {}", world.version().await, took(began)));
+
+    macro_rules! scenarios {
+        ($($scenario:ident($world:expr),)*) => {$(
+            let began = Instant::now();
+            $scenario($world).await;
+            say(&format!("real Nomad tier: {} {}", stringify!($scenario), took(began)));
+        )*};
+    }
+    scenarios! {
+        an_empty_node_is_drained_at_once_and_once(&world),
+        a_drain_has_our_deadline_and_ends_when_the_allocations_have_left(&world),
+        a_node_without_the_attribute_is_found_by_its_address(&world),
+        the_agent_on_the_instance_names_its_node(&world),
+        an_operators_drain_without_a_deadline_gets_ours_and_keeps_its_meta(&world),
+        sixty_instances_are_looked_up_together(&world),
+        what_nomad_refuses_is_told(&world),
+        a_server_that_is_away_is_named_and_found_again(&mut world),
+    }
+}
+
+async fn an_empty_node_is_drained_at_once_and_once(world: &World) {
+    let worker = &world.workers[0];
+    assert_eq!(result(&world.invoke(worker, &[]).await)["reason"], "drain_posted");
+    let drained = world.drained(worker).await;
+    assert_eq!(drained["SchedulingEligibility"], "ineligible");
+    let meta = &drained["LastDrain"]["Meta"];
+    assert_eq!(
+        (&meta["managed-by"], &meta["instance-id"], &meta["was-eligible"], &meta["auto-scaling-group"]),
+        (&json!("nomad-drain"), &json!(worker.instance_id), &json!("true"), &json!(GROUP))
+    );
+
+    assert_eq!(result(&world.invoke(worker, &[]).await)["reason"], "already_drained");
+    let later = world.node(worker).await;
+    assert_eq!((&later["LastDrain"], &later["Events"]), (&drained["LastDrain"], &drained["Events"]));
+}
+
+async fn a_drain_has_our_deadline_and_ends_when_the_allocations_have_left(world: &World) {
+    let worker = &world.workers[1];
+    for (name, kind) in [("web", "service"), ("report", "batch")] {
+        world.cluster.run_job(&job(name, kind, worker)).await.unwrap();
+    }
+    // Nomad moves only what has proved to be well.
+    world.allocation("web", |web| web["DeploymentStatus"]["Healthy"] == true).await;
+    world.allocation("report", |report| report["ClientStatus"] == "running").await;
+
+    assert_eq!(result(&world.invoke(worker, &[]).await)["reason"], "drain_posted");
+    let draining = world.node(worker).await;
+    assert_eq!(draining["DrainStrategy"]["Deadline"], 3_600_000_000_000_i64);
+    assert_eq!(draining["DrainStrategy"]["IgnoreSystemJobs"], false);
+    assert_eq!(result(&world.invoke(worker, &[]).await)["reason"], "already_draining");
+    assert_eq!(
+        world.node(worker).await["DrainStrategy"],
+        draining["DrainStrategy"],
+        "the deadline has moved"
+    );
+
+    // The service leaves because of the drain. The batch job may go on until the deadline, or until it has ended.
+    world.allocation("web", |web| web["ClientStatus"] == "complete").await;
+    assert_eq!(world.node(worker).await["LastDrain"]["Status"], "draining");
+    world.cluster.stop_job("report").await.unwrap();
+    world.drained(worker).await;
+    let [report] = &world.cluster.allocations("report").await.unwrap()[..] else { panic!("one allocation") };
+    assert_eq!(report["ClientStatus"], "complete");
+    world.cluster.stop_job("web").await.unwrap();
+}
+
+async fn a_node_without_the_attribute_is_found_by_its_address(world: &World) {
+    let worker = &world.workers[2];
+    assert_eq!(world.node(worker).await["Attributes"]["unique.platform.aws.instance-id"], Value::Null);
+    let run = world.invoke(worker, &[("NODE_LOOKUP", "server")]).await;
+    assert_eq!(failure(&run).0, "NodeNotFound");
+    let run = world.invoke(worker, &[]).await;
+    assert_eq!(
+        (&result(&run)["node_id"], &result(&run)["reason"]),
+        (&json!(worker.node_id), &json!("drain_posted"))
+    );
+    world.drained(worker).await;
+}
+
+async fn the_agent_on_the_instance_names_its_node(world: &World) {
+    let worker = world.eligible(0).await;
+    let agent_url = world.cluster.agent_url();
+    let run = world.invoke(worker, &[("NODE_LOOKUP", "agent"), ("NOMAD_AGENT_URL", &agent_url)]).await;
+    assert_eq!(
+        (&result(&run)["node_id"], &result(&run)["reason"]),
+        (&json!(worker.node_id), &json!("drain_posted"))
+    );
+    world.drained(worker).await;
+}
+
+async fn an_operators_drain_without_a_deadline_gets_ours_and_keeps_its_meta(world: &World) {
+    let worker = world.eligible(0).await;
+    world.cluster.run_job(&job("long", "batch", worker)).await.unwrap();
+    world.allocation("long", |long| long["ClientStatus"] == "running").await;
+    let spec = json!({"Deadline": 0, "IgnoreSystemJobs": true});
+    world.cluster.drain(&worker.node_id, &spec, &json!({"who": "operator"})).await.unwrap();
+    let before = world.node(worker).await;
+
+    assert_eq!(result(&world.invoke(worker, &[]).await)["reason"], "deadline_brought_nearer");
+    let after = world.node(worker).await;
+    assert_eq!(after["DrainStrategy"]["Deadline"], 3_600_000_000_000_i64);
+    assert_eq!(after["DrainStrategy"]["StartedAt"], before["DrainStrategy"]["StartedAt"]);
+    assert_eq!(after["LastDrain"]["Meta"], json!({"who": "operator"}));
+    world.cluster.stop_job("long").await.unwrap();
+    world.drained(worker).await;
+}
+
+async fn sixty_instances_are_looked_up_together(world: &World) {
+    let workers = [world.eligible(0).await, world.eligible(1).await];
+    let strangers = (0..58).map(|number| format!("i-{number:017x}"));
+    let records: Vec<Value> = strangers
+        .chain(workers.map(|worker| worker.instance_id.clone()))
+        .map(|id| json!({"EventSource": "aws:sns", "Sns": {"Message": message(&id).to_string()}}))
+        .collect();
+    let run = world.invoke_with(&json!({ "Records": records }), &[("NODE_LOOKUP", "server")]).await;
+    // The strangers fail the invocation, and keep nobody from being drained.
+    assert_eq!(failure(&run).0, "NodeNotFound");
+    for worker in workers {
+        world.drained(worker).await;
+    }
+}
+
+async fn what_nomad_refuses_is_told(world: &World) {
+    let worker = world.eligible(0).await;
+    let reader = world.cluster.token("reader", "node {\n  policy = \"read\"\n}").await.unwrap();
+    for token in ["3f6c2a52-0d4b-4d38-a3b1-7c25b3a0d4ee", "no-token", &reader] {
+        world.set_token(Some(token));
+        let run = world.invoke(worker, &[]).await;
+        let (error_type, message) = failure(&run);
+        assert_eq!(error_type, "NomadTokenRefused");
+        assert!(message.contains(world.cluster.url()) && !message.contains(token), "{message}");
+    }
+    world.set_token(None);
+    let run = world.invoke(worker, &[("NOMAD_REGION", "mars")]).await;
+    assert!(failure(&run).1.contains("No path to region"), "{:?}", run.outcome);
+    assert_eq!(world.node(worker).await["SchedulingEligibility"], "eligible");
+}
+
+async fn a_server_that_is_away_is_named_and_found_again(world: &mut World) {
+    world.cluster.kill_server();
+    let run = world.invoke(&world.workers[0], &[]).await;
+    let (error_type, message) = failure(&run);
+    assert_eq!(error_type, "NomadUnavailable");
+    assert!(message.contains(world.cluster.url()), "{message}");
+
+    world.cluster.restart_server().await.unwrap();
+    assert_eq!(result(&world.invoke(&world.workers[0], &[]).await)["reason"], "drain_posted");
+    world.drained(&world.workers[0]).await;
+}
+
+fn took(since: Instant) -> String {
+    format!("({:.1} s)", since.elapsed().as_secs_f32())
+}
+
+/// Says it even though the test passes: the test harness holds back what the print macros print, and no more.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
