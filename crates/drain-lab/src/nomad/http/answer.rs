@@ -110,7 +110,7 @@ impl Outcome {
     }
 }
 
-/// The HTTP response. Errors that another agent forwards have a prefix.
+/// The HTTP response. Failures of the servers that another agent forwards have a prefix.
 pub(super) fn respond(outcome: Result<Outcome, Failure>, forwarded: bool, gzip: bool) -> Response {
     let outcome = outcome.unwrap_or_else(|failure| Outcome {
         body: Err(failure),
@@ -122,7 +122,9 @@ pub(super) fn respond(outcome: Result<Outcome, Failure>, forwarded: bool, gzip: 
         Ok(body) => (StatusCode::OK, "application/json", body.to_string()),
         Err(failure) => {
             let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let prefix = if forwarded && failure.is_rpc { "rpc error: " } else { "" };
+            // Those with a status of their own, such as refusals, cross the agents as they are.
+            let prefix =
+                if forwarded && failure.is_rpc && status.is_server_error() { "rpc error: " } else { "" };
             (status, "text/plain; charset=utf-8", format!("{prefix}{}", failure.text))
         }
     };

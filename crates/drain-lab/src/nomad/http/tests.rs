@@ -214,6 +214,8 @@ async fn errors_are_plain_text_in_nomads_words() {
     lab.nomad.set_forwarding(true);
     let answer = lab.get("/v1/nodes?region=mars").await;
     assert_eq!(answer.refusal(), (500, "rpc error: No path to region"));
+    lab.nomad.enable_acl();
+    assert_eq!(lab.get("/v1/nodes").await.refusal(), (403, "Permission denied"));
 }
 
 #[tokio::test]
