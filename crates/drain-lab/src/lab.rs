@@ -72,7 +72,8 @@ impl Lab {
         aws.put_parameter(TOKEN_PARAMETER, ParameterType::SecureString, TOKEN);
         let nomad = Nomad::new(clock.clone(), journal.clone(), faults.clone());
         nomad.enable_acl();
-        nomad.add_policy("nomad-drain", Policy::minimal().agent(Access::Read));
+        // As in deploy/nomad/nomad-drain.policy.hcl, and nothing else.
+        nomad.add_policy("nomad-drain", Policy::default().node(Access::Write).agent(Access::Read));
         nomad.add_token(Token::client(TOKEN, &["nomad-drain"]));
 
         let function = Arc::new(OnceLock::new());

@@ -27,7 +27,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// What the function needs: write nodes, and see the allocations of every namespace.
+    /// What somebody needs who drains nodes and watches the allocations of every namespace leave.
     pub fn minimal() -> Self {
         Self::default().node(Access::Write).namespace("*", &["read-job"])
     }
