@@ -37,24 +37,25 @@ pub struct InvalidUrl {
 impl BaseUrl {
     /// Takes `http(s)://host[:port][/prefix]`.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
+        if text.contains(['@', '?', '#']) {
+            // Not quoted: a password or a token may stand there.
+            let text = "http(s)://…".to_owned();
+            let problem = "it may hold scheme, host, port and path; no user, no password, no ? and no #";
+            return Err(InvalidUrl { text, problem });
+        }
         let invalid = |problem| InvalidUrl { text: text.to_owned(), problem };
         if !text.starts_with("http://") && !text.starts_with("https://") {
             return Err(invalid("it has to begin with http:// or https://"));
         }
         let uri: http::Uri = text.parse().map_err(|_| invalid("it is not a URL"))?;
-        let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
-        if authority.contains('@') {
-            // Not quoted: what stands before the @ is a password.
-            return Err(InvalidUrl {
-                text: "http(s)://…@…".to_owned(),
-                problem: "user and password do not belong in it",
-            });
-        }
-        if uri.host().unwrap_or_default().is_empty() {
+        let (authority, host) =
+            (uri.authority().map_or("", http::uri::Authority::as_str), uri.host().unwrap_or(""));
+        if host.is_empty() {
             return Err(invalid("it names no host"));
         }
-        if uri.query().is_some() || text.contains('#') {
-            return Err(invalid("it has to end with the path; no ? and no #"));
+        // What follows the host is a port, and one that cannot be would silently become the scheme's default.
+        if authority != host && uri.port_u16().is_none_or(|port| port == 0) {
+            return Err(invalid("its port has to be a number from 1 to 65535"));
         }
         Ok(Self(text.trim_end_matches('/').to_owned()))
     }
@@ -181,13 +182,16 @@ impl NomadClient {
             Err(source) => return Err(NomadError::NoAnswer { operation, server, source }),
         };
         if !answer.status().is_success() {
-            let refusal = Refusal::from_answer(answer.status().as_u16(), answer.body());
+            // A proxy may answer with the request that it refuses.
+            let text = String::from_utf8_lossy(answer.body());
+            let text = self.token.as_ref().map_or_else(|| text.to_string(), |token| token.redact(&text));
+            let refusal = Refusal::from_answer(answer.status().as_u16(), text.as_bytes());
             return Err(NomadError::Refused { operation, server, refusal });
         }
-        serde_json::from_slice(answer.body()).map_err(|source| NomadError::Unreadable {
+        serde_json::from_slice(answer.body()).map_err(|error| NomadError::Unreadable {
             operation,
             server,
-            source,
+            source: (&error).into(),
         })
     }
 }
@@ -218,17 +222,33 @@ mod tests {
     fn an_address_has_a_scheme_and_keeps_its_path_prefix() {
         let base = BaseUrl::parse("https://lb.example:8443/nomad/").unwrap();
         assert_eq!(base.as_str(), "https://lb.example:8443/nomad");
-        for bad in
-            ["nomad.example:4646", "ftp://x", "https://", "https://x/?a=b", "https://x/#y", "https:// x"]
-        {
+        BaseUrl::parse("http://[::1]:4646").unwrap();
+        for bad in [
+            "nomad.example:4646",
+            "ftp://x",
+            "https://",
+            "https://x/?a=b",
+            "https://x/#y",
+            "https:// x",
+            "http://x:99999",
+            "http://x:0",
+            "http://x:",
+        ] {
             assert!(BaseUrl::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_password_in_an_address_is_refused_and_not_repeated() {
-        let error = BaseUrl::parse("https://user:hunter2@x").unwrap_err();
-        assert!(!error.to_string().contains("hunter2"));
+        for text in [
+            "https://user:hunter2@x",
+            "user:hunter2@x",
+            "https://user:hun ter2@x",
+            "https://x/?token=hunter2",
+        ] {
+            let error = BaseUrl::parse(text).unwrap_err();
+            assert!(!error.to_string().contains("ter2"), "{error}");
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub enum NomadError {
         server: String,
         /// Where it stops making sense.
         #[source]
-        source: serde_json::Error,
+        source: Misfit,
     },
     /// The request could not be put together.
     #[error("{operation} on {server} is not a valid request")]
@@ -50,6 +50,24 @@ pub enum NomadError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+}
+
+/// Where an answer stops being what was expected. Nothing of it is quoted: it might repeat the request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{} at line {line} column {column}", if *.cut_off { "it ends too early" } else { "it is something else" })]
+pub struct Misfit {
+    /// Whether it is only cut off.
+    pub cut_off: bool,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+}
+
+impl From<&serde_json::Error> for Misfit {
+    fn from(error: &serde_json::Error) -> Self {
+        Self { cut_off: error.is_eof(), line: error.line(), column: error.column() }
+    }
 }
 
 /// How Nomad says no. Its errors are plain text, and any hop through another agent prefixes `rpc error: `, so the
@@ -123,7 +141,7 @@ impl NomadError {
             Self::NoAnswer { source, .. } => source.is_transient(),
             Self::Refused { refusal, .. } => refusal.is_transient(),
             // An answer that is cut off inside a valid length, or a proxy's page: another try may meet a healthy one.
-            Self::Unreadable { source, .. } => source.is_eof(),
+            Self::Unreadable { source, .. } => source.cut_off,
             Self::InvalidRequest { .. } => false,
         }
     }

@@ -10,6 +10,6 @@ mod token;
 mod wire;
 
 pub use client::{BaseUrl, InvalidUrl, NomadClient};
-pub use error::{NomadError, Refusal, RefusalKind};
+pub use error::{Misfit, NomadError, Refusal, RefusalKind};
 pub use token::{InvalidToken, Token};
 pub use wire::{AgentSelf, DrainRequest, DrainSpec, DrainStrategy, LastDrain, Node, NodeStub};

@@ -33,6 +33,11 @@ impl Token {
         Ok(Self(Zeroizing::new(secret.to_owned())))
     }
 
+    /// A text without this secret.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        text.replace(self.0.as_str(), "(the token)")
+    }
+
     /// The header's value, marked so that nothing prints it.
     pub(crate) fn header(&self) -> Result<http::HeaderValue, http::header::InvalidHeaderValue> {
         let mut value = http::HeaderValue::from_str(&self.0)?;
@@ -57,6 +62,15 @@ mod tests {
         assert_eq!(format!("{token:?}"), "Token(redacted)");
         assert_eq!(format!("{:?}", token.header().unwrap()), "Sensitive");
         assert_eq!(token.header().unwrap().as_bytes(), b"f6c17bd0-91b6-4f60-9f4c-2a4b7f0c1d11");
+    }
+
+    #[test]
+    fn an_answer_that_repeats_the_token_is_told_without_it() {
+        let token = Token::parse("f6c17bd0-91b6".to_owned()).unwrap();
+        assert_eq!(
+            token.redact("bad header X-Nomad-Token: f6c17bd0-91b6!"),
+            "bad header X-Nomad-Token: (the token)!"
+        );
     }
 
     #[test]
