@@ -67,7 +67,7 @@ fn observations() -> impl Strategy<Value = Observation> {
 fn policies() -> impl Strategy<Value = Policy> {
     (1_i64..400_000_000, any::<bool>()).prop_map(|(millis, ignore_system_jobs)| {
         let drain_deadline = SignedDuration::from_millis(millis);
-        Policy { drain_deadline, ignore_system_jobs, dry_run: false }
+        Policy { drain_deadline, ignore_system_jobs, ..Policy::default() }
     })
 }
 

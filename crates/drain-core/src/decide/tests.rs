@@ -11,7 +11,7 @@ fn now() -> Timestamp {
 }
 
 fn policy() -> Policy {
-    Policy { drain_deadline: HOUR, ignore_system_jobs: false, dry_run: false }
+    Policy { drain_deadline: HOUR, ..Policy::default() }
 }
 
 /// An eligible node that never drained, on an instance that Auto Scaling began to terminate a second ago.

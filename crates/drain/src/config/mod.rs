@@ -109,6 +109,7 @@ impl Config {
             drain_deadline: reader.duration(&var::DRAIN_DEADLINE).unwrap_or_default(),
             ignore_system_jobs: reader.boolean(&var::DRAIN_IGNORE_SYSTEM_JOBS).unwrap_or_default(),
             dry_run: reader.boolean(&var::DRY_RUN).unwrap_or_default(),
+            ..Policy::default()
         };
         let hooks = reader.hook_names(&var::LIFECYCLE_HOOK_NAME);
         let nomad_region = reader.text(&var::NOMAD_REGION);

@@ -28,7 +28,7 @@ fn env_and_region_alone_give_a_whole_configuration() {
     assert_eq!(config.hooks, None);
     assert_eq!(
         config.policy,
-        Policy { drain_deadline: SignedDuration::from_hours(1), ignore_system_jobs: false, dry_run: false }
+        Policy::default()
     );
     assert_eq!(config.aws.region.as_deref(), Some("eu-west-1"));
 }

@@ -37,7 +37,7 @@ fn now() -> Timestamp {
 }
 
 fn policy() -> Policy {
-    Policy { drain_deadline: SignedDuration::from_hours(1), ignore_system_jobs: false, dry_run: false }
+    Policy::default()
 }
 
 fn target() -> Target {
