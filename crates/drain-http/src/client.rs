@@ -84,7 +84,7 @@ impl HttpClient {
             if error.is_connect() {
                 HttpError::connecting(error, address.to_owned(), CONNECT_TIMEOUT)
             } else {
-                HttpError::Disconnected { address: address.to_owned(), source: Box::new(error) }
+                HttpError::disconnected(Box::new(error), address.to_owned())
             }
         })?;
         let (head, body) = response.into_parts();
@@ -92,7 +92,7 @@ impl HttpClient {
             if source.is::<LengthLimitError>() {
                 HttpError::TooLarge { address: address.to_owned(), limit }
             } else {
-                HttpError::Disconnected { address: address.to_owned(), source }
+                HttpError::disconnected(source, address.to_owned())
             }
         })?;
         // The task that owns the connection gives it back to the pool when it runs next. Without this the following

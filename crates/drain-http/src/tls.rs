@@ -137,7 +137,7 @@ impl ServerCertVerifier for Explaining {
                 let rejected = CertificateRejected {
                     expected_name: server_name.to_str().into_owned(),
                     issuer: issuer(end_entity),
-                    problem: problem(&error),
+                    problem: problem(&error, is_self_signed(end_entity)),
                 };
                 rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(rejected))))
             },
@@ -172,13 +172,32 @@ fn issuer(certificate: &CertificateDer<'_>) -> Option<String> {
     distinguished_name::readable(certificate.issuer())
 }
 
+/// Whether it names itself as its issuer.
+fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
+    webpki::EndEntityCert::try_from(certificate)
+        .is_ok_and(|certificate| certificate.issuer() == certificate.subject())
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "rustls' error is open-ended; its own text serves the rest"
 )]
-fn problem(error: &rustls::Error) -> String {
+fn problem(error: &rustls::Error, self_signed: bool) -> String {
     let rustls::Error::InvalidCertificate(error) = error else { return error.to_string() };
     match error {
+        // OpenSSL makes such a certificate unless it is told otherwise.
+        CertificateError::Other(OtherError(other))
+            if matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+        {
+            let whose = if self_signed { "it is self-signed and" } else { "it is" };
+            format!(
+                "{whose} marked as a certificate authority's (CA:TRUE), which no server may show: the server needs one \
+                 with CA:FALSE that an authority issued"
+            )
+        }
+        CertificateError::UnknownIssuer if self_signed => {
+            "it is self-signed, and is not among the certificates that we trust".to_owned()
+        }
         CertificateError::UnknownIssuer => {
             "it does not lead to a certificate authority that we trust (unknown issuer)".to_owned()
         }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use drain_http::{HttpClient, HttpError, Limits, Trust};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::SupportedProtocolVersion;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -89,14 +91,43 @@ fn pki(names: &[&str], adjust: impl FnOnce(&mut CertificateParams)) -> Pki {
     }
 }
 
+/// A server that shows a certificate of its own making.
+fn self_signed(is_ca: IsCa) -> Pki {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.is_ca = is_ca;
+    let certificate = params.self_signed(&key).unwrap();
+    Pki {
+        authority: certificate.der().clone(),
+        authority_pem: certificate.pem(),
+        chain: vec![certificate.der().clone()],
+        key: PrivatePkcs8KeyDer::from(key.serialize_der()),
+    }
+}
+
 async fn tls_server(pki: &Pki) -> u16 {
     let config =
         rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(pki.chain.clone(), pki.key.clone_key().into())
-            .unwrap();
+            .with_no_client_auth();
+    serve_tls(config.with_single_cert(pki.chain.clone(), pki.key.clone_key().into()).unwrap()).await
+}
+
+/// A server that demands a client certificate.
+async fn mutual_tls_server(pki: &Pki, version: &'static SupportedProtocolVersion) -> u16 {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(pki.authority.clone()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap());
+    serve_tls(config.with_single_cert(pki.chain.clone(), pki.key.clone_key().into()).unwrap()).await
+}
+
+async fn serve_tls(config: rustls::ServerConfig) -> u16 {
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     server(move |stream| {
         let acceptor = acceptor.clone();
@@ -142,7 +173,7 @@ async fn a_closed_port_is_refused_and_named() {
     drop(listener);
     let error = failure(format!("http://127.0.0.1:{port}/"), LIMITS).await;
     assert_eq!(told(&error), format!("the connection to 127.0.0.1:{port} was refused"));
-    assert!(error.is_transient() && error.is_refused());
+    assert!(error.is_transient() && error.found_nobody() && !error.may_have_arrived());
 }
 
 #[tokio::test]
@@ -162,7 +193,7 @@ async fn a_server_that_hangs_is_a_time_out() {
     let limits = Limits { timeout: Duration::from_millis(50), ..LIMITS };
     let error = failure(format!("http://127.0.0.1:{port}/"), limits).await;
     assert_eq!(told(&error), format!("no answer from 127.0.0.1:{port} within 0.05 s"));
-    assert!(error.is_transient());
+    assert!(error.is_transient() && error.may_have_arrived() && !error.found_nobody());
 }
 
 #[tokio::test]
@@ -170,7 +201,7 @@ async fn a_connection_that_is_closed_without_an_answer_is_transient() {
     let port = server(|stream| answer(stream, b"")).await;
     let error = failure(format!("http://127.0.0.1:{port}/"), LIMITS).await;
     assert!(matches!(error, HttpError::Disconnected { .. }), "{error:?}");
-    assert!(error.is_transient());
+    assert!(error.is_transient() && error.may_have_arrived());
 }
 
 #[tokio::test]
@@ -246,8 +277,57 @@ fn a_file_that_gives_no_authority_is_named() {
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_plain_http_on_a_tls_port_is_a_handshake_failure() {
+async fn a_server_that_speaks_plain_http_on_a_tls_port_is_told_as_such() {
     let port = server(|stream| answer(stream, b"HTTP/1.1 400 Bad Request\r\n\r\n")).await;
     let error = failure(format!("https://localhost:{port}/"), LIMITS).await;
-    assert!(matches!(error, HttpError::Tls { .. }), "{error:?}");
+    assert_eq!(
+        told(&error),
+        format!(
+            "the server at localhost:{port} does not speak TLS: does its URL begin with http:// rather than https://?"
+        )
+    );
+    assert!(!error.is_transient() && !error.may_have_arrived());
+}
+
+#[tokio::test]
+async fn a_server_that_demands_a_client_certificate_is_told_from_one_that_hangs_up() {
+    let pki = pki(&["localhost"], |_| {});
+    let client = HttpClient::new(&Trust::only([pki.authority.clone()]).unwrap()).unwrap();
+    let port = mutual_tls_server(&pki, &rustls::version::TLS13).await;
+    let error = get(&client, format!("https://localhost:{port}/"), LIMITS).await.unwrap_err();
+    assert_eq!(
+        told(&error),
+        format!(
+            "localhost:{port} demands a client certificate, and we have none: received fatal alert: CertificateRequired"
+        )
+    );
+    assert!(!error.is_transient() && !error.may_have_arrived());
+}
+
+#[tokio::test]
+async fn a_server_that_breaks_the_handshake_off_is_told_in_the_words_of_tls() {
+    let pki = pki(&["localhost"], |_| {});
+    let client = HttpClient::new(&Trust::only([pki.authority.clone()]).unwrap()).unwrap();
+    // For want of a certificate as well, but TLS 1.2 leaves it to the server to say so.
+    let port = mutual_tls_server(&pki, &rustls::version::TLS12).await;
+    let error = get(&client, format!("https://localhost:{port}/"), LIMITS).await.unwrap_err();
+    assert!(!error.is_transient(), "{error:?}");
+    assert!(told(&error).contains("received fatal alert"), "{}", told(&error));
+}
+
+#[tokio::test]
+async fn a_certificate_that_signed_itself_is_told_as_such() {
+    let cases = [
+        (IsCa::ExplicitNoCa, "it is self-signed, and is not among the certificates that we trust"),
+        (
+            IsCa::Ca(BasicConstraints::Unconstrained),
+            "it is self-signed and marked as a certificate authority's (CA:TRUE), which no server may show: the server \
+             needs one with CA:FALSE that an authority issued",
+        ),
+    ];
+    for (is_ca, expected) in cases {
+        let port = tls_server(&self_signed(is_ca)).await;
+        let error = failure(format!("https://localhost:{port}/"), LIMITS).await;
+        assert!(told(&error).ends_with(expected), "{}", told(&error));
+    }
 }

@@ -1,7 +1,6 @@
 //! The requests.
 
 use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,73 +8,22 @@ use drain_http::{HttpClient, Limits};
 use http::{Method, Request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::error::{NomadError, Refusal};
+use crate::acl::{Policy, PolicyRules, Role, TokenSelf};
+use crate::allocation::Allocation;
+use crate::base_url::BaseUrl;
+use crate::error::NomadError;
 use crate::filter;
+use crate::refusal::Refusal;
 use crate::token::Token;
 use crate::wire::{AgentSelf, DrainRequest, Node, NodeStub};
 
 /// The largest answer that is read: the list of some 20,000 nodes.
 const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 
-/// Everything but the characters that a query's value may hold as they are (RFC 3986, unreserved).
-const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Where a Nomad server, agent or load balancer is: scheme, host, port and perhaps a path prefix.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct BaseUrl(String);
-
-/// The text is not the address of a Nomad API.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{text:?} is not an address: {problem}")]
-pub struct InvalidUrl {
-    text: String,
-    problem: &'static str,
-}
-
-impl BaseUrl {
-    /// Takes `http(s)://host[:port][/prefix]`.
-    pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
-        if text.contains(['@', '?', '#']) {
-            // Not quoted: a password or a token may stand there.
-            let text = "http(s)://…".to_owned();
-            let problem = "it may hold scheme, host, port and path; no user, no password, no ? and no #";
-            return Err(InvalidUrl { text, problem });
-        }
-        let invalid = |problem| InvalidUrl { text: text.to_owned(), problem };
-        if !text.starts_with("http://") && !text.starts_with("https://") {
-            return Err(invalid("it has to begin with http:// or https://"));
-        }
-        let uri: http::Uri = text.parse().map_err(|_| invalid("it is not a URL"))?;
-        let (authority, host) =
-            (uri.authority().map_or("", http::uri::Authority::as_str), uri.host().unwrap_or(""));
-        if host.is_empty() {
-            return Err(invalid("it names no host"));
-        }
-        // What follows the host is a port, and one that cannot be would silently become the scheme's default.
-        if authority != host && uri.port_u16().is_none_or(|port| port == 0) {
-            return Err(invalid("its port has to be a number from 1 to 65535"));
-        }
-        Ok(Self(text.trim_end_matches('/').to_owned()))
-    }
-
-    /// The address as text, without a slash at the end.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether it is asked over TLS.
-    pub fn is_https(&self) -> bool {
-        self.0.starts_with("https://")
-    }
-}
-
-impl fmt::Display for BaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+/// Everything but the characters that may stand anywhere in a URL (RFC 3986, unreserved).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A client of one Nomad API.
 #[derive(Clone, Debug)]
@@ -90,11 +38,6 @@ impl NomadClient {
     /// A client of the API at `base`. `region` is Nomad's; without it the agent's own region answers.
     pub fn new(http: HttpClient, base: BaseUrl, region: Option<String>, token: Option<Token>) -> Self {
         Self { http, base, region, token }
-    }
-
-    /// Where the requests go.
-    pub fn base(&self) -> &BaseUrl {
-        &self.base
     }
 
     /// The nodes that a filter of [`crate::filter`] matches; without one, every node. Servers before Nomad 1.3 ignore
@@ -113,7 +56,49 @@ impl NomadClient {
 
     /// One node. `id` goes into the path: it has to be a node id, nothing else.
     pub async fn node(&self, id: &str, timeout: Duration) -> Result<Node, NomadError> {
-        self.read(self.get(&format!("/v1/node/{id}"), None), timeout).await
+        self.read(self.get(&format!("/v1/node/{id}"), None).fresh(), timeout).await
+    }
+
+    /// The allocations of a node that the token may see, ended ones included: those of a namespace in which it lacks
+    /// `read-job` are left out without a word ([`crate::visibility`]). A node that is not known has none. `id` has to
+    /// be a node id, nothing else.
+    pub async fn allocations(&self, id: &str, timeout: Duration) -> Result<Vec<Allocation>, NomadError> {
+        let call = self.get(&format!("/v1/node/{id}/allocations"), None).fresh();
+        let allocations: Option<Vec<Allocation>> = self.read(call, timeout).await?;
+        Ok(allocations.unwrap_or_default())
+    }
+
+    /// Keeps new allocations off a node. Safe to repeat.
+    pub async fn make_ineligible(&self, id: &str, timeout: Duration) -> Result<(), NomadError> {
+        // Without a NodeID, which would override the one in the path.
+        let body = br#"{"Eligibility":"ineligible"}"#;
+        let call = self.get(&format!("/v1/node/{id}/eligibility"), None).post(body.to_vec());
+        self.read::<IgnoredAny>(call, timeout).await.map(drop)
+    }
+
+    /// The token that we are to Nomad, which may be none.
+    pub async fn token_self(&self, timeout: Duration) -> Result<TokenSelf, NomadError> {
+        self.read(self.get("/v1/acl/token/self", None), timeout).await
+    }
+
+    /// A policy of our own token. One that does not exist grants nothing, as for Nomad.
+    pub async fn acl_policy(&self, name: &str, timeout: Duration) -> Result<Policy, NomadError> {
+        let call = self.get(&format!("/v1/acl/policy/{}", encoded(name)), None);
+        match self.read(call, timeout).await {
+            Err(error) if is_missing(&error, "ACL policy not found") => {
+                Ok(Policy { name: name.to_owned(), rules: PolicyRules::default() })
+            }
+            answer => answer,
+        }
+    }
+
+    /// A role of our own token. One that does not exist has no policies, as for Nomad.
+    pub async fn acl_role(&self, id: &str, timeout: Duration) -> Result<Role, NomadError> {
+        let call = self.get(&format!("/v1/acl/role/{}", encoded(id)), None);
+        match self.read(call, timeout).await {
+            Err(error) if is_missing(&error, "ACL role not found") => Ok(Role::default()),
+            answer => answer,
+        }
     }
 
     /// What the agent at this address says of itself.
@@ -136,9 +121,9 @@ impl NomadClient {
             node_modify_index: u64,
         }
         let path = format!("/v1/node/{id}/drain");
-        let mut call = Call { method: Method::POST, ..self.get(&path, None) };
-        call.body = serde_json::to_vec(request).map_err(|source| self.invalid(&call, source))?;
-        let accepted: Accepted = self.read(call, timeout).await?;
+        let call = self.get(&path, None);
+        let body = serde_json::to_vec(request).map_err(|source| self.invalid(&call, source))?;
+        let accepted: Accepted = self.read(call.post(body), timeout).await?;
         Ok(accepted.node_modify_index)
     }
 
@@ -147,7 +132,7 @@ impl NomadClient {
         let query =
             parameter.into_iter().chain(region).map(|(key, value)| format!("{key}={}", encoded(value)));
         let query = query.collect::<Vec<_>>().join("&");
-        Call { method: Method::GET, path: path.to_owned(), query, body: Vec::new() }
+        Call { method: Method::GET, path: path.to_owned(), query, body: Vec::new(), fresh: false }
     }
 
     fn url(&self, call: &Call) -> String {
@@ -181,11 +166,15 @@ impl NomadClient {
             Ok(answer) => answer,
             Err(source) => return Err(NomadError::NoAnswer { operation, server, source }),
         };
+        // Before the status: a server behind the others may say as well that there is no such node.
+        if call.fresh
+            && let Some(last_contact_ms) = staleness(answer.headers())
+        {
+            return Err(NomadError::Stale { operation, server, last_contact_ms });
+        }
         if !answer.status().is_success() {
-            // A proxy may answer with the request that it refuses.
-            let text = String::from_utf8_lossy(answer.body());
-            let text = self.token.as_ref().map_or_else(|| text.to_string(), |token| token.redact(&text));
-            let refusal = Refusal::from_answer(answer.status().as_u16(), text.as_bytes());
+            let redact = |text: &str| self.token.as_ref().map_or(text.to_owned(), |token| token.redact(text));
+            let refusal = Refusal::from_answer(&answer, redact);
             return Err(NomadError::Refused { operation, server, refusal });
         }
         serde_json::from_slice(answer.body()).map_err(|error| NomadError::Unreadable {
@@ -201,55 +190,45 @@ struct Call {
     path: String,
     query: String,
     body: Vec<u8>,
+    /// Whether only the leader's word counts.
+    fresh: bool,
 }
 
 impl Call {
+    fn fresh(self) -> Self {
+        Self { fresh: true, ..self }
+    }
+
+    fn post(self, body: Vec<u8>) -> Self {
+        Self { method: Method::POST, body, ..self }
+    }
+
     fn operation(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 }
 
-/// A query's value, percent-encoded.
+/// For how many milliseconds the server that answered had not heard of a leader, if it is none and knows it. Nomad lets
+/// only the leader answer, unless a request allows otherwise, as ours never do: something between us and the servers
+/// may have changed the request, or kept an older answer.
+fn staleness(headers: &http::HeaderMap) -> Option<u64> {
+    let header = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    let last_contact = header("x-nomad-lastcontact").and_then(|value| value.parse().ok()).unwrap_or(0);
+    (last_contact > 0 || header("x-nomad-knownleader") == Some("false")).then_some(last_contact)
+}
+
+fn is_missing(error: &NomadError, text: &str) -> bool {
+    error.refusal().is_some_and(|refusal| refusal.status == 404 && refusal.text.contains(text))
+}
+
+/// A part of a path or a query's value, percent-encoded.
 pub(crate) fn encoded(value: &str) -> String {
-    utf8_percent_encode(value, QUERY_VALUE).to_string()
+    utf8_percent_encode(value, RESERVED).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_has_a_scheme_and_keeps_its_path_prefix() {
-        let base = BaseUrl::parse("https://lb.example:8443/nomad/").unwrap();
-        assert_eq!(base.as_str(), "https://lb.example:8443/nomad");
-        BaseUrl::parse("http://[::1]:4646").unwrap();
-        for bad in [
-            "nomad.example:4646",
-            "ftp://x",
-            "https://",
-            "https://x/?a=b",
-            "https://x/#y",
-            "https:// x",
-            "http://x:99999",
-            "http://x:0",
-            "http://x:",
-        ] {
-            assert!(BaseUrl::parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_password_in_an_address_is_refused_and_not_repeated() {
-        for text in [
-            "https://user:hunter2@x",
-            "user:hunter2@x",
-            "https://user:hun ter2@x",
-            "https://x/?token=hunter2",
-        ] {
-            let error = BaseUrl::parse(text).unwrap_err();
-            assert!(!error.to_string().contains("ter2"), "{error}");
-        }
-    }
 
     #[test]
     fn a_filter_is_encoded_so_that_every_proxy_passes_it_on() {

@@ -4,6 +4,8 @@ use std::error::Error;
 
 use drain_http::HttpError;
 
+use crate::refusal::Refusal;
+
 /// A request that did not give what it was for. `operation` reads as in "GET /v1/node/…"; `server` is the base URL.
 #[derive(Debug, thiserror::Error)]
 pub enum NomadError {
@@ -39,6 +41,19 @@ pub enum NomadError {
         #[source]
         source: Misfit,
     },
+    /// A server answered that is not the leader, and may be behind.
+    #[error(
+        "{operation} on {server} was answered by a server that may be behind (last contact with its leader \
+         {last_contact_ms} ms ago)"
+    )]
+    Stale {
+        /// Method and path.
+        operation: String,
+        /// The base URL.
+        server: String,
+        /// How long ago it heard of the leader, in milliseconds; 0 if it knows none.
+        last_contact_ms: u64,
+    },
     /// The request could not be put together.
     #[error("{operation} on {server} is not a valid request")]
     InvalidRequest {
@@ -70,70 +85,6 @@ impl From<&serde_json::Error> for Misfit {
     }
 }
 
-/// How Nomad says no. Its errors are plain text, and any hop through another agent prefixes `rpc error: `, so the
-/// texts are looked for, not compared (hashicorp/nomad, command/agent/http.go).
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{text} (HTTP {status})")]
-pub struct Refusal {
-    /// What it means.
-    pub kind: RefusalKind,
-    /// The answer's status.
-    pub status: u16,
-    /// The first line of Nomad's text, shortened.
-    pub text: String,
-}
-
-/// What a refusal means.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RefusalKind {
-    /// The token is missing, unknown, expired, or lacks a capability; Nomad does not say which.
-    Token,
-    /// The cluster has no leader at the moment.
-    NoLeader,
-    /// There is no such node.
-    NodeNotFound,
-    /// More connections from this address than Nomad's `http_max_conns_per_client` allows.
-    TooManyConnections,
-    /// Anything else.
-    Other,
-}
-
-impl Refusal {
-    /// Sorts an answer whose status is not 2xx.
-    pub(crate) fn from_answer(status: u16, body: &[u8]) -> Self {
-        let text = readable(body);
-        let kind = if status == 403
-            || text.contains("ACL token expired")
-            || text.contains("ACL token not found")
-        {
-            RefusalKind::Token
-        } else if text.contains("No cluster leader") || text.contains("Not ready to serve consistent reads") {
-            RefusalKind::NoLeader
-        } else if text.contains("node not found") {
-            RefusalKind::NodeNotFound
-        } else if status == 429 {
-            RefusalKind::TooManyConnections
-        } else {
-            RefusalKind::Other
-        };
-        Self { kind, status, text }
-    }
-
-    /// Whether the same request may be granted a moment later.
-    pub fn is_transient(&self) -> bool {
-        match self.kind {
-            RefusalKind::NoLeader | RefusalKind::TooManyConnections => true,
-            RefusalKind::Token | RefusalKind::NodeNotFound => false,
-            // Bodies of errors that Nomad gives the status 500 although asking again cannot help.
-            RefusalKind::Other => {
-                const FINAL: [&str; 4] =
-                    ["node lookup failed", "Invalid UUID", "invalid scheduling", "No path to region"];
-                self.status >= 500 && !FINAL.iter().any(|body| self.text.contains(body))
-            }
-        }
-    }
-}
-
 impl NomadError {
     /// Whether the same request may succeed a moment later.
     pub fn is_transient(&self) -> bool {
@@ -142,7 +93,20 @@ impl NomadError {
             Self::Refused { refusal, .. } => refusal.is_transient(),
             // An answer that is cut off inside a valid length, or a proxy's page: another try may meet a healthy one.
             Self::Unreadable { source, .. } => source.cut_off,
+            Self::Stale { .. } => true,
             Self::InvalidRequest { .. } => false,
+        }
+    }
+
+    /// Whether a write may have been done all the same. It is not repeated blindly: reading again tells.
+    pub fn may_have_taken_effect(&self) -> bool {
+        match self {
+            Self::NoAnswer { source, .. } => source.may_have_arrived(),
+            // A server that loses its leadership, and a proxy that loses its server, cannot tell either.
+            Self::Refused { refusal, .. } => refusal.status >= 500,
+            // Only an answer that says "done" is read that far.
+            Self::Unreadable { .. } => true,
+            Self::Stale { .. } | Self::InvalidRequest { .. } => false,
         }
     }
 
@@ -150,59 +114,55 @@ impl NomadError {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused { refusal, .. } => Some(refusal),
-            Self::NoAnswer { .. } | Self::Unreadable { .. } | Self::InvalidRequest { .. } => None,
+            Self::NoAnswer { .. }
+            | Self::Unreadable { .. }
+            | Self::Stale { .. }
+            | Self::InvalidRequest { .. } => None,
         }
     }
-}
-
-/// The first line of a body, as far as it is fit for an error message.
-fn readable(body: &[u8]) -> String {
-    const LONGEST: usize = 300;
-    let text = String::from_utf8_lossy(body);
-    let line = text.trim().lines().next().unwrap_or_default();
-    let line: String = line.chars().filter(|character| !character.is_control()).take(LONGEST).collect();
-    if line.is_empty() { "no text".to_owned() } else { line }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::refusal::RefusalKind;
 
     #[test]
-    fn refusals_are_sorted_by_what_nomad_says_and_told_as_it_says_them() {
+    fn a_write_may_have_been_done_unless_it_is_certain_that_it_was_not() {
+        let (operation, server) = ("POST /v1/node/x/drain".to_owned(), "http://nomad".to_owned());
+        let no_answer =
+            |source| NomadError::NoAnswer { operation: operation.clone(), server: server.clone(), source };
+        let refused = |status| {
+            let refusal = Refusal { kind: RefusalKind::Other, status, text: String::new() };
+            NomadError::Refused { operation: operation.clone(), server: server.clone(), refusal }
+        };
+        let address = "nomad:80".to_owned();
+        let source = Misfit { cut_off: false, line: 1, column: 1 };
         let cases = [
-            (403, "Permission denied", RefusalKind::Token, false),
-            (403, "rpc error: Permission denied", RefusalKind::Token, false),
-            (403, "ACL token not found", RefusalKind::Token, false),
-            (500, "ACL token expired", RefusalKind::Token, false),
-            (500, "rpc error: No cluster leader", RefusalKind::NoLeader, true),
-            (500, "Not ready to serve consistent reads", RefusalKind::NoLeader, true),
-            (404, "node not found", RefusalKind::NodeNotFound, false),
-            (500, "node not found", RefusalKind::NodeNotFound, false),
+            (no_answer(HttpError::Refused { address: address.clone() }), false),
             (
-                429,
-                "Your IP is issuing too many concurrent connections",
-                RefusalKind::TooManyConnections,
+                no_answer(HttpError::ConnectTimedOut {
+                    address: address.clone(),
+                    after: Duration::from_secs(2),
+                }),
+                false,
+            ),
+            (
+                no_answer(HttpError::TimedOut { address: address.clone(), after: Duration::from_secs(9) }),
                 true,
             ),
-            (500, "leadership lost while committing log", RefusalKind::Other, true),
-            (502, "<html>bad gateway</html>", RefusalKind::Other, true),
-            (500, "No path to region", RefusalKind::Other, false),
-            (500, "node lookup failed: index error: UUID must be 36 characters", RefusalKind::Other, false),
-            (400, "failed to read result page", RefusalKind::Other, false),
-            (301, "", RefusalKind::Other, false),
+            (no_answer(HttpError::TooLarge { address, limit: 1 }), true),
+            (refused(500), true),
+            (refused(502), true),
+            (refused(429), false),
+            (refused(403), false),
+            (refused(301), false),
+            (NomadError::Unreadable { operation: operation.clone(), server: server.clone(), source }, true),
         ];
-        for (status, body, kind, transient) in cases {
-            let refusal = Refusal::from_answer(status, body.as_bytes());
-            assert_eq!(refusal.kind, kind, "{status} {body}");
-            assert_eq!(refusal.is_transient(), transient, "{status} {body}");
-            assert!(refusal.to_string().contains(body) && refusal.to_string().contains(&status.to_string()));
+        for (error, expected) in cases {
+            assert_eq!(error.may_have_taken_effect(), expected, "{error}");
         }
-    }
-
-    #[test]
-    fn a_page_of_html_does_not_fill_the_log() {
-        let refusal = Refusal::from_answer(502, "x".repeat(1_000_000).as_bytes());
-        assert!(refusal.to_string().len() < 400);
     }
 }

@@ -29,13 +29,6 @@ pub struct NodeStub {
     pub create_index: u64,
 }
 
-impl NodeStub {
-    /// Whether the servers have lost it.
-    pub fn is_down(&self) -> bool {
-        self.status == "down"
-    }
-}
-
 /// A node as `GET /v1/node/:id` shows it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "PascalCase")]
@@ -64,6 +57,12 @@ pub struct Node {
     /// The newest drain, running or over. Nomad 1.1 and later.
     #[serde(default)]
     pub last_drain: Option<LastDrain>,
+    /// When its status last changed, in seconds since 1970; 0 if it never did.
+    #[serde(default)]
+    pub status_updated_at: i64,
+    /// The newest ten events of its life, oldest first.
+    #[serde(default, deserialize_with = "or_default")]
+    pub events: Vec<NodeEvent>,
     /// The raft index of its last change.
     #[serde(default)]
     pub modify_index: u64,
@@ -82,16 +81,34 @@ impl Node {
     }
 }
 
-/// A running drain.
+/// Something that happened to a node, in Nomad's words, such as `Node drain complete`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "PascalCase")]
+pub struct NodeEvent {
+    /// What happened.
+    #[serde(default)]
+    pub message: String,
+    /// When.
+    #[serde(default, deserialize_with = "moment")]
+    pub timestamp: Option<Timestamp>,
+}
+
+/// A running drain.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "PascalCase")]
 pub struct DrainStrategy {
     /// What was asked for, in nanoseconds: 0 is no deadline, below 0 is now.
     #[serde(default)]
     pub deadline: i64,
+    /// Whether system jobs stay.
+    #[serde(default)]
+    pub ignore_system_jobs: bool,
     /// When what is left is stopped; `None` if there is no such moment.
     #[serde(default, deserialize_with = "moment")]
     pub force_deadline: Option<Timestamp>,
+    /// When the drain began. A second request keeps it.
+    #[serde(default, deserialize_with = "moment")]
+    pub started_at: Option<Timestamp>,
 }
 
 /// Nomad's record of the newest drain.
@@ -101,6 +118,12 @@ pub struct LastDrain {
     /// `draining`, `complete` or `canceled`.
     #[serde(default)]
     pub status: String,
+    /// When it began, in whole seconds.
+    #[serde(default, deserialize_with = "moment")]
+    pub started_at: Option<Timestamp>,
+    /// When its record last changed, in whole seconds: when it ended, if it is over.
+    #[serde(default, deserialize_with = "moment")]
+    pub updated_at: Option<Timestamp>,
     /// What was attached to it.
     #[serde(default, deserialize_with = "or_default")]
     pub meta: BTreeMap<String, String>,
@@ -144,7 +167,7 @@ impl AgentSelf {
 }
 
 /// Go writes an empty map as `null`.
-fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
@@ -170,29 +193,44 @@ mod tests {
                 "Attributes":{"unique.platform.aws.instance-id":"i-1234abcd"},"SchedulingEligibility":"ineligible",
                 "DrainStrategy":{"Deadline":3600000000000,"IgnoreSystemJobs":false,
                     "ForceDeadline":"2026-03-01T13:00:00.123456789Z","StartedAt":"2026-03-01T12:00:00Z"},
-                "LastDrain":{"StartedAt":"2026-03-01T12:00:00Z","Status":"draining","Meta":null},"ModifyIndex":42}"#,
+                "LastDrain":{"StartedAt":"2026-03-01T12:00:00Z","UpdatedAt":"2026-03-01T12:00:05Z","Status":"draining",
+                    "Meta":null},
+                "StatusUpdatedAt":1772366400,"Events":[{"CreateIndex":0,"Details":null,"Message":"Node registered",
+                    "Subsystem":"Cluster","Timestamp":"2026-03-01T11:00:00Z"}],"ModifyIndex":42}"#,
         )
         .unwrap();
         assert_eq!(node.instance_id(), Some("i-1234abcd"));
         assert_eq!(node.address(), "10.1.2.3");
         let drain = node.drain_strategy.unwrap();
         assert_eq!(drain.force_deadline.unwrap().to_string(), "2026-03-01T13:00:00.123456789Z");
-        assert_eq!(node.last_drain.unwrap().meta, BTreeMap::new());
+        assert_eq!(drain.started_at.unwrap().to_string(), "2026-03-01T12:00:00Z");
+        assert!(!drain.ignore_system_jobs);
+        let last = node.last_drain.unwrap();
+        assert_eq!(last.meta, BTreeMap::new());
+        assert_eq!(last.started_at, drain.started_at);
+        assert_eq!(last.updated_at.unwrap().to_string(), "2026-03-01T12:00:05Z");
+        assert_eq!((node.status_updated_at, node.modify_index), (1_772_366_400, 42));
+        assert_eq!(node.events[0].message, "Node registered");
+        assert_eq!(node.events[0].timestamp.unwrap().to_string(), "2026-03-01T11:00:00Z");
     }
 
     #[test]
     fn a_node_of_an_old_server_with_hardly_a_field_is_read() {
         let node: Node =
-            serde_json::from_str(r#"{"ID":"x","Attributes":null,"DrainStrategy":null}"#).unwrap();
+            serde_json::from_str(r#"{"ID":"x","Attributes":null,"DrainStrategy":null,"Events":null}"#)
+                .unwrap();
         assert_eq!(node.instance_id(), None);
+        assert_eq!((node.events, node.status_updated_at), (Vec::new(), 0));
         assert_eq!((node.drain_strategy, node.last_drain), (None, None));
     }
 
     #[test]
     fn gos_zero_time_is_no_time() {
-        let drain: DrainStrategy =
-            serde_json::from_str(r#"{"Deadline":0,"ForceDeadline":"0001-01-01T00:00:00Z"}"#).unwrap();
-        assert_eq!(drain.force_deadline, None);
+        let drain: DrainStrategy = serde_json::from_str(
+            r#"{"Deadline":0,"ForceDeadline":"0001-01-01T00:00:00Z","StartedAt":"0001-01-01T00:00:00Z"}"#,
+        )
+        .unwrap();
+        assert_eq!((drain.force_deadline, drain.started_at), (None, None));
     }
 
     #[test]

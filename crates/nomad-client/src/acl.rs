@@ -1,0 +1,175 @@
+//! What a token may do: the token, its roles and its policies, as `/v1/acl/…` gives them.
+
+use serde::Deserialize;
+
+use crate::wire::or_default;
+
+/// The token that a request was made with, without its secret: `GET /v1/acl/token/self`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "PascalCase")]
+pub struct TokenSelf {
+    /// Its public id. A request without a token is made by `anonymous`, and on a cluster without ACLs every request is
+    /// made by `acls-disabled`.
+    #[serde(rename = "AccessorID")]
+    pub accessor_id: String,
+    /// `client` or `management`.
+    #[serde(default, rename = "Type")]
+    pub token_type: String,
+    /// The names of the policies that it has itself.
+    #[serde(default, deserialize_with = "or_default")]
+    pub policies: Vec<String>,
+    /// The roles by which it has more.
+    #[serde(default, deserialize_with = "or_default")]
+    pub roles: Vec<RoleLink>,
+}
+
+impl TokenSelf {
+    /// Whether no policy restricts it: a management token, or a cluster without ACLs.
+    pub fn is_unrestricted(&self) -> bool {
+        self.token_type == "management" || self.accessor_id == "acls-disabled"
+    }
+}
+
+/// A role as a token names it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "PascalCase")]
+pub struct RoleLink {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// A role: `GET /v1/acl/role/:id`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(from = "RoleOnTheWire")]
+pub struct Role {
+    /// The names of its policies.
+    pub policies: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RoleOnTheWire {
+    #[serde(default, deserialize_with = "or_default")]
+    policies: Vec<PolicyLink>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PolicyLink {
+    name: String,
+}
+
+impl From<RoleOnTheWire> for Role {
+    fn from(role: RoleOnTheWire) -> Self {
+        Self { policies: role.policies.into_iter().map(|policy| policy.name).collect() }
+    }
+}
+
+/// A policy: `GET /v1/acl/policy/:name`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "PascalCase")]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// What it grants.
+    #[serde(default, rename = "RulesJSON", deserialize_with = "or_default")]
+    pub rules: PolicyRules,
+}
+
+/// The parsed rules of a policy, as far as they are about namespaces.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "PascalCase")]
+pub struct PolicyRules {
+    /// The `namespace` blocks, in no order that means anything.
+    #[serde(default, deserialize_with = "or_default")]
+    pub namespaces: Vec<NamespaceRule>,
+}
+
+/// One `namespace` block.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "PascalCase")]
+pub struct NamespaceRule {
+    /// A namespace, or a glob in which `*` stands for any text.
+    pub name: String,
+    /// The shorthand: `read`, `write`, `scale` or `deny`; empty if there is none.
+    #[serde(default)]
+    pub policy: String,
+    /// The capabilities, such as `read-job`. Nomad adds what the shorthand stands for.
+    #[serde(default, deserialize_with = "or_default")]
+    pub capabilities: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The answers are those of Nomad 2.0.5, shortened where nothing is read.
+
+    #[test]
+    fn a_token_is_read_with_its_policies_and_roles() {
+        let token: TokenSelf = serde_json::from_str(
+            r#"{"ExpirationTTL":"","AccessorID":"44e2a298-63c2-7158-ed88-1dbe542a5d68",
+                "SecretID":"674b19a5-fabe-af9e-526b-41e1fccde491","Name":"t","Type":"client","Policies":["short"],
+                "Roles":[{"ID":"04d8f4a8-62aa-00c8-018f-2c47d8ede4c3","Name":"drainer"}],"ExpirationTime":null}"#,
+        )
+        .unwrap();
+        assert!(!token.is_unrestricted());
+        assert_eq!(token.policies, ["short"]);
+        assert_eq!(
+            (token.roles[0].id.as_str(), token.roles[0].name.as_str()),
+            ("04d8f4a8-62aa-00c8-018f-2c47d8ede4c3", "drainer")
+        );
+        assert!(!format!("{token:?}").contains("674b19a5"));
+    }
+
+    #[test]
+    fn management_and_a_cluster_without_acls_restrict_nothing() {
+        for (json, unrestricted) in [
+            (r#"{"AccessorID":"c7941631","Type":"management","Policies":null,"Roles":null}"#, true),
+            (r#"{"AccessorID":"acls-disabled","Type":"client","Policies":null,"Roles":null}"#, true),
+            (r#"{"AccessorID":"anonymous","Type":"client","Policies":["anonymous"],"Roles":null}"#, false),
+        ] {
+            let token: TokenSelf = serde_json::from_str(json).unwrap();
+            assert_eq!(token.is_unrestricted(), unrestricted, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_the_names_of_its_policies() {
+        let role: Role = serde_json::from_str(
+            r#"{"ID":"04d8f4a8","Name":"drainer","Policies":[{"Name":"plain"},{"Name":"merge"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(role.policies, ["plain", "merge"]);
+        assert_eq!(serde_json::from_str::<Role>(r#"{"Policies":null}"#).unwrap(), Role::default());
+    }
+
+    #[test]
+    fn a_policy_is_read_with_its_namespace_rules() {
+        let policy: Policy = serde_json::from_str(
+            r#"{"JobACL":null,"Name":"short","Rules":"…","RulesJSON":{"Agent":null,"HostVolumes":null,"Namespaces":[
+                {"Capabilities":["scale-job","read-job"],"Name":"*","Policy":"scale","Variables":null},
+                {"Capabilities":null,"Name":"x","Policy":"","Variables":{"Paths":[{"PathSpec":"*"}]}}],
+                "Node":null,"Raw":"…"}}"#,
+        )
+        .unwrap();
+        let [all, x] = policy.rules.namespaces.as_slice() else { panic!("{policy:?}") };
+        assert_eq!((all.name.as_str(), all.policy.as_str(), all.capabilities.len()), ("*", "scale", 2));
+        assert_eq!((x.name.as_str(), x.policy.as_str(), x.capabilities.len()), ("x", "", 0));
+    }
+
+    #[test]
+    fn a_policy_without_namespaces_has_no_rules_for_them() {
+        for json in [
+            r#"{"Name":"n","RulesJSON":{"Namespaces":null,"Node":{"Policy":"write"}}}"#,
+            r#"{"Name":"n","RulesJSON":null}"#,
+            r#"{"Name":"n"}"#,
+        ] {
+            assert_eq!(serde_json::from_str::<Policy>(json).unwrap().rules, PolicyRules::default());
+        }
+    }
+}
