@@ -1,33 +1,56 @@
-//! The decision: what to do next about one node. Pure, and the only place that decides.
+//! The decision: what to do next about one instance. Pure, and the only place that decides.
+//!
+//! [`decide`] looks at the lifecycle action and at the instance's nodes together; [`node`] judges one node, [`story`]
+//! tells what earlier drains of it mean, and [`heartbeat`] when the next heartbeat is due.
+
+mod heartbeat;
+mod node;
+mod story;
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ids::NodeId;
-use crate::observation::{DrainSpec, LastDrainStatus, Observation, RunningDrain};
-use crate::policy::Policy;
+use crate::observation::{Cause, DrainSpec, Hold, Nodes, Observation, Obstacle, Origin, SeenNode, Sight};
+use crate::policy::{ActionResult, OnNodeNotFound, Policy};
 use crate::reason::Reason;
-use crate::stamp::{self, Stamp};
 
-/// A deadline that is later than ours by no more than this is left alone. A second POST moves a drain's deadline
-/// (Nomad: `ForceDeadline = now + Deadline`), so two deliveries of one event, seconds apart, must not cause one.
-pub const DEADLINE_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
+pub use node::{DEADLINE_TOLERANCE, STUCK_AFTER};
+pub use story::CANCEL_RESPITE;
 
 /// What to do next.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {
     /// Do this, then look again.
     Act(Action),
+    /// Look again when something may have changed, and at `until` in any case: then the decision changes by itself.
+    Wait {
+        /// [`Timestamp::MAX`] if only the world can change it.
+        until: Timestamp,
+        /// What we are waiting for.
+        why: Reason,
+    },
     /// Nothing is left to do.
     Finish(Reason),
 }
 
-/// An effect on the world, as a value.
+/// An effect on the world, as a value. Each may be repeated.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Action {
     /// Post this drain.
     Drain(DrainRequest),
+    /// Let no work be placed on this node.
+    MakeIneligible(NodeId),
+    /// Restart the timer of the lifecycle action.
+    Heartbeat,
+    /// Complete the lifecycle action.
+    Complete {
+        /// How.
+        result: ActionResult,
+        /// Why.
+        reason: Reason,
+    },
 }
 
 /// A drain to post.
@@ -43,66 +66,209 @@ pub struct DrainRequest {
     pub reason: Reason,
 }
 
-/// Decides about one node.
-///
-/// - A node that is not draining gets our drain.
-/// - A drain that runs is left alone, whoever began it, unless our deadline is nearer by more than
-///   [`DEADLINE_TOLERANCE`]. It is never moved further away.
-/// - A drain of ours for the same lifecycle action that has ended is not posted again, unless it was cancelled or the
-///   node is eligible again.
+/// Decides about one instance. With `DRY_RUN` nothing is done: [`plan`] says what would be.
 pub fn decide(seen: &Observation, policy: &Policy, now: Timestamp) -> Decision {
-    let deadline = now.saturating_add(policy.drain_deadline).unwrap_or(Timestamp::MAX);
-    match seen.node.drain {
-        Some(RunningDrain::Forced) => Decision::Finish(Reason::AlreadyDraining),
-        Some(RunningDrain::Until(theirs)) if theirs.duration_since(deadline) <= DEADLINE_TOLERANCE => {
-            Decision::Finish(Reason::AlreadyDraining)
-        }
-        Some(RunningDrain::Until(_) | RunningDrain::NoDeadline) => {
-            act(seen, policy, deadline, Reason::DeadlineBroughtNearer)
-        }
-        None if ended_for_this_action(seen) => Decision::Finish(Reason::AlreadyDrained),
-        None => act(seen, policy, deadline, Reason::DrainPosted),
+    match plan(seen, policy, now) {
+        Decision::Act(_) if policy.dry_run => Decision::Finish(Reason::DryRun),
+        decision @ (Decision::Act(_) | Decision::Wait { .. } | Decision::Finish(_)) => decision,
     }
 }
 
-fn act(seen: &Observation, policy: &Policy, deadline: Timestamp, reason: Reason) -> Decision {
-    if policy.dry_run {
-        return Decision::Finish(Reason::DryRun);
+/// What is to be done about one instance:
+///
+/// 1. Every node that needs a drain, or has to be made ineligible, gets it first.
+/// 2. When every node has stopped, and has settled, the lifecycle action is completed.
+/// 3. Until then it is kept alive by heartbeats, up to `MAX_HOLD`.
+///
+/// What could not be read leads to a heartbeat or a wait, never to a completion.
+pub fn plan(seen: &Observation, policy: &Policy, now: Timestamp) -> Decision {
+    let Some(hold) = &seen.hold else { return without_hook(seen, policy, now) };
+    if hold.ended {
+        return Decision::Finish(Reason::NoActiveAction);
     }
-    let earlier = earlier_stamp(seen);
-    let foreign = seen.node.drain.is_some() && earlier.is_none();
-    Decision::Act(Action::Drain(DrainRequest {
-        node: seen.node.id.clone(),
-        spec: DrainSpec::within(policy.drain_deadline, policy.ignore_system_jobs),
-        meta: (!foreign).then(|| stamp::write(&seen.target, earlier.as_ref(), seen.node.eligible, deadline)),
-        reason,
-    }))
+    let held = Held { seen, hold, policy, now };
+    if policy.pause || hold.paused {
+        return held.wait(Timestamp::MAX, Reason::Paused);
+    }
+    match &seen.nodes {
+        Nodes::Unknown(obstacle) => held.wait(Timestamp::MAX, obstacle.reason()),
+        Nodes::Known(nodes) if nodes.is_empty() => held.absent(),
+        Nodes::Absent => held.absent(),
+        Nodes::Gone => held.release(ActionResult::Continue, Reason::NodeGone),
+        Nodes::Known(nodes) => held.known(nodes),
+    }
 }
 
-/// The stamp that we left on this node for this instance, if nothing has put an end to that story since: the drain
-/// runs, or has ended, and the node is still ineligible because of it.
-fn earlier_stamp(seen: &Observation) -> Option<Stamp> {
-    let last = seen.node.last_drain.as_ref()?;
-    let goes_on = match last.status {
-        LastDrainStatus::Draining => seen.node.drain.is_some(),
-        LastDrainStatus::Complete => seen.node.drain.is_none() && !seen.node.eligible,
-        LastDrainStatus::Canceled => false,
+/// An instance that a known hook holds.
+struct Held<'a> {
+    seen: &'a Observation,
+    hold: &'a Hold,
+    policy: &'a Policy,
+    now: Timestamp,
+}
+
+impl Held<'_> {
+    fn known(&self, nodes: &[SeenNode]) -> Decision {
+        let Self { seen, policy, now, .. } = *self;
+        let verdicts: Vec<Verdict> = nodes.iter().map(|node| node::judge(seen, node, policy, now)).collect();
+        let mut waits = Vec::new();
+        let mut stopped = Vec::new();
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Act(action) => return self.begin(action),
+                Verdict::Wait { until, why } => waits.push((until, why)),
+                Verdict::Stopped { since, how } => stopped.push((since, how)),
+            }
+        }
+        if let (Some((_, why)), Some(until)) = (waits.first(), waits.iter().map(|(until, _)| *until).min()) {
+            return self.wait(until, *why);
+        }
+        let since = stopped.iter().map(|(since, _)| *since).max().unwrap_or(now).min(now);
+        let settled = later(since, policy.settle_delay);
+        if now < settled {
+            return self.wait(settled, Reason::Settling);
+        }
+        // Of several nodes the one that went least well says why. An old one that is down says nothing of the instance.
+        let how = [Reason::DrainTimeout, Reason::NodeDisconnected, Reason::Drained, Reason::NodeDown];
+        let how = how.into_iter().find(|reason| stopped.iter().any(|(_, how)| how == reason));
+        match how {
+            Some(Reason::DrainTimeout) => self.release(policy.on_drain_timeout, Reason::DrainTimeout),
+            how => self.release(ActionResult::Continue, how.unwrap_or(Reason::Drained)),
+        }
+    }
+
+    /// Before a sweep begins something that no event asked for, a heartbeat proves that our hook holds the instance:
+    /// another one may. So it does for an instance that comes back: a late event of its last way out must not drain it.
+    /// Past `MAX_HOLD` no heartbeat is sent, so that nothing is begun either.
+    fn begin(&self, action: Action) -> Decision {
+        let Self { seen, hold, policy, now } = *self;
+        let comes_back = seen.target.cause != Cause::Terminate;
+        let asked_for = match seen.target.origin {
+            // Without a sweep no call about the hook comes before the drain.
+            Origin::Event => !(comes_back && policy.sweep),
+            Origin::Sweep => !comes_back && story::is_ours(seen, policy, now),
+        };
+        if asked_for || hold.last_heartbeat.is_some() || hold.heartbeats_denied {
+            return Decision::Act(action);
+        }
+        if heartbeat::past_max_hold(seen, hold, policy, now) {
+            return Decision::Wait { until: Timestamp::MAX, why: Reason::MaxHoldReached };
+        }
+        if hold.heartbeats_failed {
+            return Decision::Wait { until: Timestamp::MAX, why: Reason::AutoScalingUnavailable };
+        }
+        Decision::Act(Action::Heartbeat)
+    }
+
+    /// Nobody knows a node for it: it may be about to join, or never have joined.
+    fn absent(&self) -> Decision {
+        let Self { seen, policy, now, .. } = *self;
+        let Some(started) = seen.target.hook_started_at else {
+            return Decision::Wait { until: Timestamp::MAX, why: Reason::HookStartUnknown };
+        };
+        let until = later(started, policy.node_join_grace);
+        if now < until {
+            return self.wait(until, Reason::WaitingForNode);
+        }
+        match policy.on_node_not_found {
+            OnNodeNotFound::Complete(result) => self.release(result, Reason::NodeNotFound),
+            OnNodeNotFound::Hold => self.wait(Timestamp::MAX, Reason::HeldWithoutNode),
+        }
+    }
+
+    fn release(&self, result: ActionResult, reason: Reason) -> Decision {
+        if self.hold.completion_denied {
+            return Decision::Finish(Reason::CompletionDenied);
+        }
+        Decision::Act(Action::Complete { result, reason })
+    }
+
+    /// Waits, and keeps the hook alive meanwhile.
+    fn wait(&self, until: Timestamp, why: Reason) -> Decision {
+        let Self { seen, hold, policy, now } = *self;
+        if heartbeat::past_max_hold(seen, hold, policy, now) {
+            // Without a sweep nobody has kept the hook alive in any case.
+            let why = if policy.sweep { Reason::MaxHoldReached } else { why };
+            return Decision::Wait { until, why };
+        }
+        // Without a sweep the hook is not touched before the drain has begun: such a set-up may lack the permissions.
+        let asked_to_hold = policy.pause || hold.paused;
+        let may = (policy.sweep || hold.drain_begun || asked_to_hold)
+            && !hold.heartbeats_denied
+            && !hold.heartbeats_failed;
+        if may && heartbeat::is_due(seen, hold, now) {
+            return Decision::Act(Action::Heartbeat);
+        }
+        Decision::Wait { until, why }
+    }
+}
+
+/// For an event that names no hook: the drain is begun, and nothing can be completed.
+fn without_hook(seen: &Observation, policy: &Policy, now: Timestamp) -> Decision {
+    let nodes = match &seen.nodes {
+        _ if policy.pause => return Decision::Finish(Reason::Paused),
+        Nodes::Unknown(obstacle) => {
+            return Decision::Wait { until: Timestamp::MAX, why: obstacle.reason() };
+        }
+        Nodes::Gone => return Decision::Finish(Reason::NodeGone),
+        Nodes::Known(nodes) if !nodes.is_empty() => nodes,
+        Nodes::Absent | Nodes::Known(_) => {
+            return Decision::Wait { until: Timestamp::MAX, why: Reason::WaitingForNode };
+        }
     };
-    last.stamp().filter(|stamp| goes_on && stamp.instance == seen.target.instance.as_str())
+    let mut cancelled = None;
+    for node in nodes {
+        match node::begin(seen, node, policy, now) {
+            Verdict::Act(action) => return Decision::Act(action),
+            Verdict::Wait { until, why: why @ Reason::DrainCancelled } => {
+                cancelled = Some(Decision::Wait { until, why });
+            }
+            Verdict::Wait { .. } | Verdict::Stopped { .. } => {}
+        }
+    }
+    if let Some(wait) = cancelled {
+        return wait;
+    }
+    let drains = nodes.iter().any(|node| node.node.drain.is_some());
+    Decision::Finish(if drains { Reason::AlreadyDraining } else { Reason::AlreadyDrained })
 }
 
-/// Whether our drain for this lifecycle action has ended. The hook's start identifies the action: every delivery of
-/// its event carries the same `Time`. An old drain, somebody else's, or one on a node that takes work again proves
-/// nothing.
-fn ended_for_this_action(seen: &Observation) -> bool {
-    let Some(last) = &seen.node.last_drain else { return false };
-    !seen.node.eligible
-        && last.status == LastDrainStatus::Complete
-        && seen.target.hook_started_at.is_some()
-        && last.stamp().is_some_and(|stamp| {
-            stamp.instance == seen.target.instance.as_str()
-                && stamp.hook_started_at == seen.target.hook_started_at
-        })
+/// What one node asks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Verdict {
+    Act(Action),
+    Wait {
+        until: Timestamp,
+        why: Reason,
+    },
+    /// Nothing on it has to be waited for.
+    Stopped {
+        since: Timestamp,
+        how: Reason,
+    },
+}
+
+impl Obstacle {
+    /// The reason to wait.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Unreachable => Reason::NomadUnreachable,
+            Self::NoLeader => Reason::NoClusterLeader,
+            Self::TokenRefused => Reason::NomadTokenRefused,
+            Self::Stale | Self::Unreadable => Reason::NomadUnreadable,
+        }
+    }
+}
+
+impl Sight {
+    /// Whether an empty list of allocations means that there are none.
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Everything)
+    }
+}
+
+fn later(moment: Timestamp, by: SignedDuration) -> Timestamp {
+    moment.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

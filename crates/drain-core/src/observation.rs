@@ -1,6 +1,7 @@
 //! What was seen, as plain data: read in full, or not here at all.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,8 +30,8 @@ impl Cause {
     }
 }
 
-/// What an event says: this instance has to be empty.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// An instance that has to be empty, and the lifecycle action that waits for it.
+#[derive(Clone, Eq, PartialEq)]
 pub struct Target {
     /// The instance.
     pub instance: InstanceId,
@@ -38,10 +39,173 @@ pub struct Target {
     pub group: Option<GroupName>,
     /// The lifecycle hook that holds it.
     pub hook: Option<HookName>,
+    /// The action's token (`LifecycleActionToken`), if an event brought it.
+    pub token: Option<String>,
     /// Why it is going.
     pub cause: Cause,
-    /// When the hook began to hold it: the event's `Time`.
+    /// When the hook began to hold it: the event's `Time`, else what our stamp or the scaling activity says.
     pub hook_started_at: Option<Timestamp>,
+    /// How we came to know of it.
+    pub origin: Origin,
+}
+
+/// Leaves the token out: whoever has it can complete the action.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { instance, group, hook, token, cause, hook_started_at, origin } = self;
+        f.debug_struct("Target")
+            .field("instance", instance)
+            .field("group", group)
+            .field("hook", hook)
+            .field("token", &token.as_ref().map(|_| "…"))
+            .field("cause", cause)
+            .field("hook_started_at", hook_started_at)
+            .field("origin", origin)
+            .finish()
+    }
+}
+
+/// How we came to know of a target.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// An event named it: our hook asked for the drain.
+    Event,
+    /// A sweep found it waiting. Auto Scaling does not say for which hook.
+    Sweep,
+}
+
+/// One instance as a single look showed it: all that a decision depends on besides policy and time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Observation {
+    /// What is to be done for whom.
+    pub target: Target,
+    /// The hook that holds it; `None` if nobody said which, so that nothing can be completed.
+    pub hold: Option<Hold>,
+    /// Its nodes.
+    pub nodes: Nodes,
+    /// Which allocations our token shows us.
+    pub sight: Sight,
+    /// Since when this invocation has been looking at the instance.
+    pub first_look: Timestamp,
+}
+
+/// What this invocation knows of the lifecycle action.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and every combination occurs")]
+pub struct Hold {
+    /// The hook's settings; `None` if they were not read.
+    pub settings: Option<HookSettings>,
+    /// Auto Scaling has said that no such action is active (any more).
+    pub ended: bool,
+    /// When this invocation's newest heartbeat was accepted. It proves that our hook holds the instance.
+    pub last_heartbeat: Option<Timestamp>,
+    /// Heartbeats are refused: a permission is missing.
+    pub heartbeats_denied: bool,
+    /// Heartbeats fail in a way that will not pass. That proves nothing.
+    pub heartbeats_failed: bool,
+    /// The completion is refused: a permission is missing.
+    pub completion_denied: bool,
+    /// The group says that it wants to be left alone (tag `nomad-drain-hold`).
+    pub paused: bool,
+    /// A drain for this instance was seen to run or to have run, or was posted, in this invocation.
+    pub drain_begun: bool,
+}
+
+/// A lifecycle hook's timers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HookSettings {
+    /// `HeartbeatTimeout`: how long it holds an instance without a heartbeat.
+    pub heartbeat_timeout: SignedDuration,
+    /// `GlobalTimeout`: how long it can hold an instance at most.
+    pub global_timeout: SignedDuration,
+}
+
+/// The nodes of one instance.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Nodes {
+    /// They could not be read. Never the same as [`Nodes::Absent`].
+    Unknown(Obstacle),
+    /// Whoever could know was asked, and there is none.
+    Absent,
+    /// This invocation has seen one, and it is gone: purged, or collected.
+    Gone,
+    /// These, the newest first. Several if an agent lost its data directory.
+    Known(Vec<SeenNode>),
+}
+
+/// Why something could not be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Obstacle {
+    /// Nomad, or what is needed to ask it, does not answer.
+    Unreachable,
+    /// The cluster has no leader.
+    NoLeader,
+    /// Nomad refuses our token, or there is none to be had.
+    TokenRefused,
+    /// The answer is older than our own write.
+    Stale,
+    /// An answer that makes no sense.
+    Unreadable,
+}
+
+/// A node and what runs on it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SeenNode {
+    /// The node.
+    pub node: Node,
+    /// Its allocations, read after the node itself.
+    pub allocations: Allocations,
+}
+
+/// The allocations on a node.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Allocations {
+    /// Not asked for: the node's state alone decides.
+    NotRead,
+    /// They could not be read.
+    Unknown(Obstacle),
+    /// Those that our token shows us.
+    Listed(Vec<Allocation>),
+}
+
+/// Which allocations our token shows us. Nomad leaves out, without a word, those in namespaces for which a token lacks
+/// `read-job`: an empty list means "nothing" only to a token that sees everything.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Sight {
+    /// Not found out yet.
+    Unknown,
+    /// All.
+    Everything,
+    /// Not all.
+    NotEverything,
+}
+
+/// An allocation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Allocation {
+    /// Its job.
+    pub job: String,
+    /// The job's namespace.
+    pub namespace: String,
+    /// Whether the job's type is `system`.
+    pub system: bool,
+    /// Whether the servers want it to run (`DesiredStatus` is `run`).
+    pub wanted: bool,
+    /// What its client says.
+    pub client: ClientStatus,
+    /// When it last changed.
+    pub modified_at: Option<Timestamp>,
+}
+
+/// What an allocation's client says of it (`ClientStatus`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClientStatus {
+    /// `pending`, `running`, or a word that we do not know.
+    Live,
+    /// `unknown`: the client is out of reach.
+    Unknown,
+    /// `complete`, `failed` or `lost`.
+    Terminal,
 }
 
 /// A Nomad client node, as one consistent read of it showed.
@@ -51,23 +215,51 @@ pub struct Node {
     pub id: NodeId,
     /// Its name.
     pub name: String,
+    /// What the servers think of its client.
+    pub status: NodeStatus,
     /// Whether new allocations may be placed on it.
     pub eligible: bool,
     /// The drain that runs on it, if one does.
     pub drain: Option<RunningDrain>,
     /// The newest drain, running or over.
     pub last_drain: Option<LastDrain>,
+    /// The raft index of its last change: an answer with a smaller one is older.
+    pub modify_index: u64,
+}
+
+/// A node's status.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NodeStatus {
+    /// `initializing` or `ready`.
+    Up,
+    /// `down` since a heartbeat was missed at this moment.
+    Down(Timestamp),
+    /// `disconnected` since a heartbeat was missed at this moment: the client may still run its allocations.
+    Disconnected(Timestamp),
+}
+
+/// A running drain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RunningDrain {
+    /// When it stops what is still there.
+    pub deadline: DrainDeadline,
+    /// Whether system jobs stay.
+    pub ignore_system_jobs: bool,
+    /// When it began; a change of the drain does not move it.
+    pub started_at: Option<Timestamp>,
 }
 
 /// When a running drain stops what is still there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RunningDrain {
+pub enum DrainDeadline {
     /// Never: allocations may take as long as they like (`Deadline` 0).
-    NoDeadline,
+    Never,
     /// At this moment (`ForceDeadline`).
-    Until(Timestamp),
+    At(Timestamp),
     /// At once (`Deadline` below 0).
     Forced,
+    /// At a moment that the servers do not tell.
+    Untold,
 }
 
 /// Nomad's record of the newest drain of a node.
@@ -75,6 +267,10 @@ pub enum RunningDrain {
 pub struct LastDrain {
     /// How it stands.
     pub status: LastDrainStatus,
+    /// When it began, in whole seconds.
+    pub started_at: Option<Timestamp>,
+    /// When it was last changed; of one that is over, when it ended. In whole seconds.
+    pub updated_at: Option<Timestamp>,
     /// What whoever posted it attached to it.
     pub meta: BTreeMap<String, String>,
 }
@@ -97,13 +293,38 @@ pub enum LastDrainStatus {
     Canceled,
 }
 
-/// One instance's node and what is known of the instance: all that a decision depends on besides policy and time.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Observation {
-    /// What the event said.
-    pub target: Target,
-    /// The node, read after the event arrived.
-    pub node: Node,
+impl Node {
+    /// Whether what runs on it matters to the next decision. A node that is not draining and takes new work is drained
+    /// whatever runs on it.
+    pub fn asks_for_allocations(&self) -> bool {
+        self.drain.is_some() || !self.eligible
+    }
+}
+
+impl SeenNode {
+    /// The allocations that have to end before the instance may, if they could be read: live ones, and those out of
+    /// reach unless the node is down. On a disconnected node they may run, until `DISCONNECTED_GRACE` gives them up.
+    /// System jobs do not count if they are to stay.
+    pub fn counted(&self, ignore_system_jobs: bool) -> Option<impl Iterator<Item = &Allocation>> {
+        let Allocations::Listed(all) = &self.allocations else { return None };
+        let down = matches!(self.node.status, NodeStatus::Down(_));
+        Some(all.iter().filter(move |allocation| {
+            let runs = match allocation.client {
+                ClientStatus::Live => true,
+                ClientStatus::Unknown => !down,
+                ClientStatus::Terminal => false,
+            };
+            runs && !(ignore_system_jobs && allocation.system)
+        }))
+    }
+
+    /// Whether there is an allocation that has to end before the instance may, and whose client is out of reach: it may run
+    /// there.
+    pub fn is_any_out_of_reach(&self, ignore_system_jobs: bool) -> bool {
+        let Allocations::Listed(all) = &self.allocations else { return false };
+        let counts = |allocation: &&Allocation| !(ignore_system_jobs && allocation.system);
+        all.iter().filter(counts).any(|allocation| allocation.client == ClientStatus::Unknown)
+    }
 }
 
 /// `DrainSpec` of a drain request.

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 /// The settings that decisions depend on.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a variable that is on or off by itself")]
 pub struct Policy {
     /// How long allocations may take to leave before Nomad stops them (`DRAIN_DEADLINE`).
     pub drain_deadline: SignedDuration,

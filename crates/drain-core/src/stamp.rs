@@ -22,6 +22,8 @@ pub struct Stamp {
     pub was_eligible: Option<bool>,
     /// When the hook began to hold the instance.
     pub hook_started_at: Option<Timestamp>,
+    /// When the drain had to end at the latest, as it was posted.
+    pub deadline: Option<Timestamp>,
 }
 
 impl Stamp {
@@ -34,20 +36,18 @@ impl Stamp {
             instance: meta.get("instance-id").cloned().unwrap_or_default(),
             was_eligible: meta.get("was-eligible").and_then(|value| value.parse().ok()),
             hook_started_at: meta.get("hook-started-at").and_then(|value| value.parse().ok()),
+            deadline: meta.get("deadline").and_then(|value| value.parse().ok()),
         })
     }
 }
 
-/// Writes the stamp of a drain that we are about to post. What an earlier stamp of the same story knows is kept: only
-/// the first one saw the node before it was touched.
+/// Writes the stamp of a drain that we are about to post.
 pub fn write(
     target: &Target,
-    earlier: Option<&Stamp>,
-    eligible: bool,
+    was_eligible: bool,
+    hook_started_at: Option<Timestamp>,
     deadline: Timestamp,
 ) -> BTreeMap<String, String> {
-    let was_eligible = earlier.and_then(|stamp| stamp.was_eligible).unwrap_or(eligible);
-    let hook_started_at = target.hook_started_at.or(earlier.and_then(|stamp| stamp.hook_started_at));
     let mut meta = BTreeMap::from([
         ("managed-by", MANAGED_BY.to_owned()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),

@@ -1,0 +1,45 @@
+//! When a heartbeat is due. No memory is needed: the minute and the instance's id say it.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ids::InstanceId;
+use crate::observation::{Hold, Observation};
+use crate::policy::Policy;
+
+/// Below this heartbeat time-out a missed minute could end the hold: every look sends one.
+const SHORTEST_SCHEDULED: SignedDuration = SignedDuration::from_mins(5);
+
+/// With every look: looks are seconds apart, and one look decides several times.
+const ONE_LOOK: SignedDuration = SignedDuration::from_secs(1);
+
+/// Whether the lifecycle action needs a heartbeat in this minute, and has not had one from this invocation.
+///
+/// An instance is due in the minutes in which (unix minute + hash of its id) is divisible by k, where k is a third of
+/// the time-out in minutes: the calls are spread, and one missed turn still leaves a third of the time-out.
+pub(super) fn is_due(seen: &Observation, hold: &Hold, now: Timestamp) -> bool {
+    let timeout = hold.settings.map(|settings| settings.heartbeat_timeout);
+    if timeout.is_some_and(|timeout| timeout < SHORTEST_SCHEDULED) {
+        return hold.last_heartbeat.is_none_or(|last| now.duration_since(last) >= ONE_LOOK);
+    }
+    // Without the settings, every minute is right for every time-out that is supported.
+    let every = timeout.map_or(1, |timeout| (timeout.as_secs() / 180).max(1));
+    let minute = now.as_second().div_euclid(60);
+    let due = (minute + spread(&seen.target.instance)).rem_euclid(every) == 0;
+    due && hold.last_heartbeat.is_none_or(|last| last.as_second().div_euclid(60) < minute)
+}
+
+/// Whether the instance has been held for so long that the hook's default result shall decide.
+pub(super) fn past_max_hold(seen: &Observation, hold: &Hold, policy: &Policy, now: Timestamp) -> bool {
+    let Some(started) = super::story::hook_start(seen, policy, now) else { return false };
+    let longest = hold.settings.map_or(policy.max_hold, |hook| policy.max_hold.min(hook.global_timeout));
+    now >= super::later(started, longest)
+}
+
+/// A number that is the same for an instance in every invocation and differs between instances (FNV-1a).
+fn spread(instance: &InstanceId) -> i64 {
+    let hash = instance
+        .as_str()
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    i64::from(hash)
+}
