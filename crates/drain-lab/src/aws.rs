@@ -15,6 +15,7 @@ mod lifecycle;
 mod notification;
 mod operator;
 mod parameter;
+mod rate;
 mod state;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,11 +30,11 @@ pub use self::error::ApiError;
 pub use self::hook::{
     ActionRef, ActionResult, LifecycleAction, LifecycleHook, NotificationTarget, Transition,
 };
-pub use self::instance::{Activity, Ec2State, GroupSettings, Instance};
+pub use self::instance::{Activity, Ec2State, GroupSettings, GroupView, Instance};
 pub use self::lifecycle::{Journey, LifecycleState};
 pub use self::notification::{Content, Notification};
 pub use self::parameter::ParameterType;
-use self::state::State;
+use self::state::{Held, State};
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::journal::Journal;
@@ -133,6 +134,43 @@ impl Aws {
         })
     }
 
+    /// Whether the role may make this call now, group or no group: `autoscaling:DescribeWarmPool`. Over HTTP every call
+    /// is asked this first; whoever calls the model directly, and wants permissions and throttling to count, asks too.
+    pub fn admit(&self, action: &str, group: Option<&str>) -> Result<(), ApiError> {
+        if action.starts_with("autoscaling:") && self.throttles() {
+            return Err(ApiError::throttling());
+        }
+        let arn = group.map(|name| self.group_arn(name));
+        self.permit(action, arn.as_deref()).map_err(|message| ApiError::new(403, "AccessDenied", message))
+    }
+
+    /// All groups, in the order in which they were created: `DescribeAutoScalingGroups`.
+    pub fn groups(&self) -> Vec<GroupView> {
+        self.look(|state| state.groups.iter().map(|group| state.group_view(group)).collect())
+    }
+
+    /// A group.
+    pub fn group(&self, name: &str) -> Option<GroupView> {
+        self.look(|state| state.group(name).ok().map(|group| state.group_view(group)))
+    }
+
+    /// The instances in a group's warm pool, on their way into it or out of it into nothing: `DescribeWarmPool`.
+    pub fn warm_pool(&self, group: &str) -> Vec<Instance> {
+        self.look(|state| {
+            state.members(group).filter(|instance| instance.lifecycle_state.is_warmed()).cloned().collect()
+        })
+    }
+
+    /// The hooks of a group, in the order in which they hold an instance: `DescribeLifecycleHooks`.
+    pub fn lifecycle_hooks(&self, group: &str) -> Vec<LifecycleHook> {
+        self.look(|state| state.group(group).map(|group| group.hooks.clone()).unwrap_or_default())
+    }
+
+    /// Every instance that a hook holds now, with its action.
+    pub fn held(&self) -> Vec<LifecycleAction> {
+        self.look(|state| state.instances.iter().filter_map(Held::action).cloned().collect())
+    }
+
     /// The instances of a group that have not left it, the oldest first.
     pub fn instances(&self, group: &str) -> Vec<Instance> {
         self.look(|state| state.members(group).cloned().collect())
@@ -149,6 +187,26 @@ impl Aws {
     /// A group's history, the oldest line first.
     pub fn activities(&self, group: &str) -> Vec<Activity> {
         self.look(|state| state.group(group).map(|group| group.activities.clone()).unwrap_or_default())
+    }
+
+    /// Whether Auto Scaling has had enough calls for now. One that is let through counts.
+    fn throttles(&self) -> bool {
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.shared.clock.now();
+        state.rate_limit.as_mut().is_some_and(|limit| !limit.admits(now))
+    }
+
+    /// A group's ARN; one that fits no group if there is none of that name, as a policy would be asked all the same.
+    fn group_arn(&self, name: &str) -> String {
+        let Account { id, region, .. } = self.account();
+        self.look(|state| state.group(name).map(|group| group.arn.clone())).unwrap_or_else(|_| {
+            format!("arn:aws:autoscaling:{region}:{id}:autoScalingGroup:*:autoScalingGroupName/{name}")
+        })
+    }
+
+    /// Fails in AWS's words if the caller may not do `action`, on `resource` if the action has one.
+    fn permit(&self, action: &str, resource: Option<&str>) -> Result<(), String> {
+        self.look(|state| state.permissions.check(&state.account, action, resource))
     }
 
     /// Reads, after everything that was due has happened.

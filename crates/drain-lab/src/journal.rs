@@ -56,13 +56,24 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 pub struct Journal {
     clock: Clock,
-    entries: Arc<Mutex<Vec<Entry>>>,
+    /// None if nothing is to be noted.
+    entries: Option<Arc<Mutex<Vec<Entry>>>>,
 }
 
 impl Journal {
     /// An empty journal whose entries are dated by `clock`.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, entries: Arc::default() }
+        Self { clock, entries: Some(Arc::default()) }
+    }
+
+    /// A journal that notes nothing and stays empty.
+    pub fn off(clock: Clock) -> Self {
+        Self { clock, entries: None }
+    }
+
+    /// Whether anything is noted.
+    pub fn is_on(&self) -> bool {
+        self.entries.is_some()
     }
 
     /// Notes a request that reached the lab.
@@ -73,6 +84,9 @@ impl Journal {
         subject: impl Into<String>,
         detail: impl Into<String>,
     ) {
+        if !self.is_on() {
+            return;
+        }
         self.push(Entry {
             at: self.clock.now(),
             system,
@@ -93,6 +107,9 @@ impl Journal {
         subject: impl Into<String>,
         detail: impl Into<String>,
     ) {
+        if !self.is_on() {
+            return;
+        }
         self.push(Entry {
             at,
             system,
@@ -105,7 +122,8 @@ impl Journal {
 
     /// All entries so far, by time; entries of the same moment keep the order in which they were noted.
     pub fn entries(&self) -> Vec<Entry> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(entries) = &self.entries else { return Vec::new() };
+        let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner).clone();
         entries.sort_by_key(|entry| entry.at);
         entries
     }
@@ -120,6 +138,8 @@ impl Journal {
     }
 
     fn push(&self, entry: Entry) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        if let Some(entries) = &self.entries {
+            entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        }
     }
 }

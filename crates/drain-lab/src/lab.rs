@@ -1,91 +1,69 @@
 //! A whole lab: an AWS account, a Nomad cluster and a function, wired together as in the real world.
 //!
-//! A hook's message reaches the function through the topic; an instance that ends takes its Nomad client with it.
+//! A hook's message reaches the function through the topic; an instance that ends takes its Nomad client with it; a
+//! second function, or the same one, sweeps when it is time.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
-use crate::aws::{Account, ActionResult, ApiError, Aws, Ec2News, Ec2State, Event};
-use crate::aws::{GroupSettings, LifecycleHook, NotificationTarget, ParameterType};
+use crate::aws::ids::Ids;
+use crate::aws::{Account, Event};
 use crate::clock::Clock;
-use crate::faults::Faults;
 use crate::http_face::Face;
 use crate::journal::Journal;
-use crate::lambda::{Function, Lambda};
-use crate::nomad::{Access, NodeSpec, NodeView, Nomad, Policy, Token};
+use crate::lambda::{Function, InvocationRecord, Lambda};
+pub use crate::models::{HOOK, TOKEN, TOKEN_PARAMETER, Worker};
+use crate::models::{Models, follow};
+use crate::nomad::Nomad;
 
-/// The SSM parameter that holds the token: where the function looks for it if it is told nothing but `ENV=lab` and the
-/// region.
-pub const TOKEN_PARAMETER: &str = "/lab-aws-us-east-1/broker/secrets/NOMAD_TOKEN";
-
-/// The token in it. Tests look for it where it must not be.
-pub const TOKEN: &str = "5f0c1a3e-7d42-4b0e-9a66-3f1de2c0ab17";
-
-/// The topic to which the hook's messages go, and to which the function is subscribed.
-const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:nomad-drain";
-
-/// An AWS account and a Nomad cluster, and room for a function.
+/// An AWS account and a Nomad cluster, and room for a function. It has everything that [`Models`] have.
 #[derive(Debug)]
 pub struct Lab {
-    /// The time of everything in it.
-    pub clock: Clock,
-    /// What happened.
-    pub journal: Journal,
-    /// What shall go wrong.
-    pub faults: Faults,
-    /// The account.
-    pub aws: Aws,
-    /// The cluster, with ACLs on.
-    pub nomad: Nomad,
+    models: Models,
     aws_face: Face,
     nomad_face: Face,
-    function: Arc<OnceLock<Lambda>>,
+    wiring: Arc<Wiring>,
     /// Ends with the lab.
-    _running: JoinSet<()>,
+    running: Mutex<JoinSet<()>>,
 }
 
-/// An instance that runs a Nomad client.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Worker {
-    /// The instance.
-    pub instance_id: String,
-    /// Its node.
-    pub node_id: String,
-    /// The node's name.
-    pub name: String,
-    /// The instance's private address.
-    pub private_ip: Ipv4Addr,
+/// Who hears what.
+#[derive(Debug, Default)]
+struct Wiring {
+    function: OnceLock<Lambda>,
+    sweep: OnceLock<Lambda>,
+    /// `EventBridge` has a rule whose target is the function.
+    rule: AtomicBool,
+    /// Nothing that the account announces arrives at the function.
+    lost: AtomicBool,
 }
 
 impl Lab {
     /// Starts a lab without groups, nodes or a function. It ends when it is dropped.
     pub async fn start(clock: Clock) -> io::Result<Self> {
-        let journal = Journal::new(clock.clone());
-        let faults = Faults::default();
-        let aws = Aws::with_account(Account::default(), clock.clone(), journal.clone(), faults.clone());
-        aws.put_parameter(TOKEN_PARAMETER, ParameterType::SecureString, TOKEN);
-        let nomad = Nomad::new(clock.clone(), journal.clone(), faults.clone());
-        nomad.enable_acl();
-        // As in deploy/nomad/nomad-drain.policy.hcl, and nothing else.
-        nomad.add_policy("nomad-drain", Policy::default().node(Access::Write).agent(Access::Read));
-        nomad.add_token(Token::client(TOKEN, &["nomad-drain"]));
-
-        let function = Arc::new(OnceLock::new());
+        let models = Models::unwired(clock.clone(), Journal::new(clock));
+        let wiring = Arc::new(Wiring::default());
+        let (aws, nomad) = (models.aws.clone(), models.nomad.clone());
         let mut running = JoinSet::new();
         running.spawn(aws.clone().run());
         running.spawn({
             let nomad = nomad.clone();
             async move { nomad.run().await }
         });
-        running.spawn(wire(aws.events(), nomad.clone(), Arc::clone(&function)));
+        running.spawn(wire(aws.events(), nomad.clone(), Arc::clone(&wiring)));
         let (aws_face, nomad_face) = (aws.serve().await?, nomad.serve().await?);
-        Ok(Self { clock, journal, faults, aws, nomad, aws_face, nomad_face, function, _running: running })
+        Ok(Self { models, aws_face, nomad_face, wiring, running: Mutex::new(running) })
     }
 
     /// Where AWS is.
@@ -111,50 +89,86 @@ impl Lab {
         Function { env, ..Function::new("nomad-drain", bootstrap) }
     }
 
-    /// Deploys the function and subscribes it to the topic. A lab has one function: of several, the first.
+    /// Deploys the function and subscribes it to the topic. Panics if one is deployed already: a test that believes to
+    /// run another would prove nothing.
     pub fn deploy(&self, function: Function) -> &Lambda {
-        self.function.get_or_init(|| {
+        self.deploy_to(&self.wiring.function, function)
+    }
+
+    fn deploy_to<'a>(&self, place: &'a OnceLock<Lambda>, function: Function) -> &'a Lambda {
+        let name = function.name.clone();
+        let mut is_new = false;
+        let lambda = place.get_or_init(|| {
+            is_new = true;
             let account = self.aws.account().clone();
             Lambda::new(function, account, self.clock.clone(), self.journal.clone())
-        })
+        });
+        assert!(is_new, "cannot deploy {name}: this lab runs {} already", lambda.function_arn());
+        lambda
     }
 
     /// The function that was deployed.
     pub fn lambda(&self) -> Option<&Lambda> {
-        self.function.get()
+        self.wiring.function.get()
     }
 
-    /// Creates a group with a terminate hook whose messages go to the topic.
-    pub fn add_group(&self, name: &str, heartbeat_timeout: u32) -> Result<(), ApiError> {
-        self.aws.create_group(GroupSettings::named(name));
-        let hook = LifecycleHook {
-            heartbeat_timeout,
-            default_result: ActionResult::Continue,
-            target: NotificationTarget::Sns { topic_arn: TOPIC.to_owned() },
-            ..LifecycleHook::terminating("nomad-drain-hook")
-        };
-        self.aws.put_lifecycle_hook(name, hook)
+    /// The settings of the same function for the sweep: one run at a time, a minute long, and no retries, as the next
+    /// sweep is one.
+    pub fn sweep_function(&self, bootstrap: &Path) -> Function {
+        let mut function = self.function(bootstrap);
+        function.env.insert("SWEEP".to_owned(), "on".to_owned());
+        Function {
+            name: "nomad-drain-sweep".to_owned(),
+            timeout: Duration::from_mins(1),
+            max_concurrency: 1,
+            retry_after: vec![],
+            ..function
+        }
     }
 
-    /// Adds an instance to a group, and the Nomad node that runs on it. `number` makes its name and its address, which
-    /// is on the loopback network.
-    pub fn add_worker(&self, group: &str, number: u8) -> Result<Worker, ApiError> {
-        self.add_worker_as(group, number, |instance_id, node| node.instance_id(instance_id))
+    /// Deploys the function for the sweep, in processes of its own. Panics if one is deployed already.
+    pub fn deploy_sweep(&self, function: Function) -> &Lambda {
+        self.deploy_to(&self.wiring.sweep, function)
     }
 
-    /// The same, with a node that is not quite as it should be.
-    pub fn add_worker_as(
-        &self,
-        group: &str,
-        number: u8,
-        adjust: impl FnOnce(&str, NodeSpec) -> NodeSpec,
-    ) -> Result<Worker, ApiError> {
-        let private_ip = Ipv4Addr::new(127, 0, 1, number);
-        let instance_id = self.aws.add_instance(group, Some(private_ip))?;
-        let name = format!("worker-{number}");
-        let spec = NodeSpec::new(&name).address(private_ip.to_string());
-        let node_id = self.nomad.add_node(adjust(&instance_id, spec));
-        Ok(Worker { instance_id, node_id, name, private_ip })
+    /// The function that sweeps: the one that was deployed for it, or else the one that gets the events.
+    pub fn sweeper(&self) -> Option<&Lambda> {
+        self.wiring.sweeper()
+    }
+
+    /// Sweeps once, now, and waits for the end of it; none if no function is deployed.
+    pub async fn sweep(&self) -> Option<InvocationRecord> {
+        let event = scheduled_event(self.aws.account(), self.clock.now());
+        Some(self.sweeper()?.invoke(&event).await)
+    }
+
+    /// Sweeps again and again, by the lab's clock, until the lab ends: first when `every` has passed. A clock that is
+    /// turned past several moments at once brings one sweep for each.
+    pub fn schedule_sweep(&self, every: Duration) {
+        let every = SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX);
+        let (clock, account, wiring) =
+            (self.clock.clone(), self.aws.account().clone(), Arc::clone(&self.wiring));
+        let mut next = clock.now() + every;
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).spawn(async move {
+            loop {
+                clock.sleep_until(next).await;
+                if let Some(sweeper) = wiring.sweeper() {
+                    sweeper.invoke_async(scheduled_event(&account, next));
+                }
+                next += every;
+            }
+        });
+    }
+
+    /// Subscribes the function to `EventBridge`, which tells it of every hook of every group and of what EC2 says,
+    /// besides whatever the hooks' own targets bring.
+    pub fn add_event_bridge_rule(&self) {
+        self.wiring.rule.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether everything that the account announces is lost on its way to the function.
+    pub fn lose_events(&self, lost: bool) {
+        self.wiring.lost.store(lost, Ordering::SeqCst);
     }
 
     /// Serves the agent of a worker at the worker's address.
@@ -162,30 +176,56 @@ impl Lab {
         let address = SocketAddr::new(IpAddr::V4(worker.private_ip), port);
         self.nomad.serve_agent_at(&worker.node_id, address).await
     }
+}
 
-    /// The node of a worker.
-    pub fn node(&self, worker: &Worker) -> Option<NodeView> {
-        self.nomad.node(&worker.node_id)
+impl Deref for Lab {
+    type Target = Models;
+
+    fn deref(&self) -> &Models {
+        &self.models
     }
+}
+
+impl Wiring {
+    fn sweeper(&self) -> Option<&Lambda> {
+        self.sweep.get().or(self.function.get())
+    }
+}
+
+/// What `EventBridge` sends when a rule with a schedule is due.
+fn scheduled_event(account: &Account, at: Timestamp) -> Value {
+    let Account { id, region, .. } = account;
+    let number = u64::try_from(at.as_millisecond()).unwrap_or_default();
+    json!({
+        "version": "0",
+        "id": Ids::seeded(number).uuid(),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": id,
+        "time": format!("{at:.0}"),
+        "region": region,
+        "resources": [format!("arn:aws:events:{region}:{id}:rule/nomad-drain-sweep")],
+        "detail": {},
+    })
 }
 
 /// Carries what the account announces to those whom it concerns.
-async fn wire(mut events: UnboundedReceiver<Event>, nomad: Nomad, function: Arc<OnceLock<Lambda>>) {
+async fn wire(mut events: UnboundedReceiver<Event>, nomad: Nomad, wiring: Arc<Wiring>) {
     while let Some(event) = events.recv().await {
-        match event {
-            Event::Hook(notification) => {
-                if let (Some(function), Some(payload)) = (function.get(), notification.lambda_payload()) {
-                    function.invoke_async(payload);
-                }
-            }
-            Event::Ec2(event) if event.news == Ec2News::StateChanged(Ec2State::ShuttingDown) => {
-                let of_instance = |node: &NodeView| node.instance_id.as_deref() == Some(&event.instance_id);
-                for node in nomad.nodes().into_iter().filter(of_instance) {
-                    // The node may have been purged in the meantime: then nothing is left to end.
-                    let _ = nomad.kill_client(&node.id);
-                }
-            }
-            Event::Ec2(_) => {}
+        follow(&event, &nomad);
+        let Some(function) = wiring.function.get().filter(|_| !wiring.lost.load(Ordering::SeqCst)) else {
+            continue;
+        };
+        let from_rule = wiring.rule.load(Ordering::SeqCst);
+        let (direct, bridged) = match &event {
+            Event::Hook(notification) => (notification.lambda_payload(), notification.event_bridge_event()),
+            Event::Ec2(event) => (None, event.event_bridge_event()),
+        };
+        for payload in direct.into_iter().chain(bridged.filter(|_| from_rule)) {
+            function.invoke_async(payload);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,7 +76,17 @@ impl Lambda {
     /// Hosts `function`, whose processes get the credentials of `account`'s role.
     pub fn new(function: Function, account: Account, clock: Clock, journal: Journal) -> Self {
         let slots = Semaphore::new(function.max_concurrency);
-        let memory = Mutex::new(Memory::default());
+        // Two functions of one lab never share a request id.
+        let seed = function
+            .name
+            .bytes()
+            .fold(1, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        let memory = Mutex::new(Memory {
+            ids: Ids::seeded(seed),
+            idle: vec![],
+            invocations: vec![],
+            dead_letters: vec![],
+        });
         let service = Arc::new(Service { function, account, clock, journal, slots, memory });
         let queue = Arc::new(Queue::new(Arc::clone(&service)));
         Self { service, queue }
@@ -159,12 +169,6 @@ struct Memory {
     idle: Vec<Environment>,
     invocations: Vec<InvocationRecord>,
     dead_letters: Vec<DeadLetter>,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self { ids: Ids::seeded(1), idle: vec![], invocations: vec![], dead_letters: vec![] }
-    }
 }
 
 impl Service {
@@ -270,4 +274,4 @@ impl Service {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,6 +15,7 @@ mod http_face;
 pub mod journal;
 pub mod lab;
 pub mod lambda;
+pub mod models;
 pub mod nomad;
 pub mod real_nomad;
 

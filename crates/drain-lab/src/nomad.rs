@@ -7,6 +7,7 @@
 //! lab's clock, in order and each at its own moment (`timeline`). [`Nomad::run`] only looks in time.
 
 mod acl;
+mod caller;
 mod cluster;
 mod drainer;
 mod filter;
@@ -21,13 +22,15 @@ mod tests;
 mod timeline;
 mod view;
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use self::acl::Acl;
-pub use self::acl::{Access, AuthMethod, Policy, Token};
+pub use self::acl::{Access, AuthMethod, Policy, PolicyView, Token, TokenView};
+use self::acl::{Acl, Role};
+pub use self::caller::{CallError, Caller};
 use self::cluster::{Cluster, Joining};
 use self::http::Doors;
 use self::leadership::Leadership;
@@ -62,6 +65,9 @@ struct State {
     cluster: Cluster,
     acl: Acl,
     doors: Doors,
+    /// When the next thing happens by itself; kept up to date by every change, so that a look that comes before it
+    /// costs next to nothing.
+    due: Option<Timestamp>,
     /// What a follower that lags behind answers to reads that may be stale.
     lagging: Option<Box<Cluster>>,
 }
@@ -73,6 +79,7 @@ impl Nomad {
             cluster: Cluster::new(journal.clone()),
             acl: Acl::default(),
             doors: Doors::default(),
+            due: None,
             lagging: None,
         };
         Self { clock, journal, faults, state: Arc::new(Mutex::new(state)), changed: Arc::default() }
@@ -107,6 +114,23 @@ impl Nomad {
         self.change(|state, now| state.cluster.silence(now, node))
     }
 
+    /// Ends the machine of an EC2 instance, with every client on it, registered already or not. Clients that do not know
+    /// their instance are found by its address.
+    pub fn end_machine(&self, instance_id: &str, address: Option<Ipv4Addr>) {
+        self.change(|state, now| state.cluster.end_machine(now, instance_id, address));
+    }
+
+    /// Starts the machine of an EC2 instance again: its clients are back as they were.
+    pub fn start_machine(&self, instance_id: &str, address: Option<Ipv4Addr>) {
+        self.change(|state, now| state.cluster.start_machine(now, instance_id, address));
+    }
+
+    /// Gives the machine of an EC2 instance a new disk: its clients fall silent for good, and new ones register half a
+    /// minute later.
+    pub fn rebuild_machine(&self, instance_id: &str, address: Option<Ipv4Addr>) {
+        self.change(|state, now| state.cluster.rebuild_machine(now, instance_id, address));
+    }
+
     /// Makes a node eligible or ineligible, as an operator would.
     pub fn set_eligibility(&self, node: &str, eligible: bool) -> Result<(), EligibilityError> {
         self.change(|state, now| state.cluster.set_eligibility(now, node, eligible).map(drop))
@@ -135,17 +159,22 @@ impl Nomad {
 
     /// A node, if the servers know it.
     pub fn node(&self, id: &str) -> Option<NodeView> {
-        self.change(|state, _| state.cluster.nodes.get(id).map(cluster::Node::view))
+        self.look(|state| state.cluster.nodes.get(id).map(cluster::Node::view))
+    }
+
+    /// The nodes that say they run on an EC2 instance, the one that registered last first.
+    pub fn nodes_of_instance(&self, instance_id: &str) -> Vec<NodeView> {
+        self.look(|state| state.cluster.nodes_of_instance(instance_id))
     }
 
     /// All nodes, by id.
     pub fn nodes(&self) -> Vec<NodeView> {
-        self.change(|state, _| state.cluster.nodes.values().map(cluster::Node::view).collect())
+        self.look(|state| state.cluster.nodes.values().map(cluster::Node::view).collect())
     }
 
     /// The allocations on a node, oldest first, those that ended too.
     pub fn allocations_on(&self, node: &str) -> Vec<AllocView> {
-        self.change(|state, _| {
+        self.look(|state| {
             let cluster = &state.cluster;
             cluster.on_node(node).filter_map(|alloc| cluster.alloc_view(alloc)).collect()
         })
@@ -153,7 +182,7 @@ impl Nomad {
 
     /// The allocations of a job in all namespaces, oldest first, those that ended too.
     pub fn allocations_of(&self, job: &str) -> Vec<AllocView> {
-        self.change(|state, _| {
+        self.look(|state| {
             let cluster = &state.cluster;
             let keys = cluster.allocs_of_job.keys().filter(|(_, id)| id == job);
             keys.flat_map(|key| cluster.of_job(key)).filter_map(|alloc| cluster.alloc_view(alloc)).collect()
@@ -162,12 +191,12 @@ impl Nomad {
 
     /// How many allocations wait for a node.
     pub fn queued(&self) -> usize {
-        self.change(|state, _| state.cluster.queue.len())
+        self.look(|state| state.cluster.queue.len())
     }
 
     /// The index of the last entry in the raft log.
     pub fn index(&self) -> u64 {
-        self.change(|state, _| state.cluster.index)
+        self.look(|state| state.cluster.index)
     }
 
     /// Behaves like an old release.
@@ -240,6 +269,15 @@ impl Nomad {
         })
     }
 
+    /// Adds a role with these policies, and answers its id.
+    pub fn add_role(&self, name: &str, policies: &[&str]) -> String {
+        self.change(|state, _| {
+            let id = state.cluster.new_id();
+            state.acl.roles.insert(id.clone(), Role::new(name, policies));
+            id
+        })
+    }
+
     /// Deletes the token with this secret id.
     pub fn delete_token(&self, secret: &str) {
         self.change(|state, _| state.acl.tokens.remove(secret));
@@ -252,7 +290,7 @@ impl Nomad {
 
     /// When the next thing happens by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.change(|state, _| state.cluster.next_due())
+        self.look(|state| state.due)
     }
 
     /// Looks whenever something is due, for ever. Without it things happen when somebody looks.
@@ -282,19 +320,40 @@ impl Nomad {
     fn change<T>(&self, act: impl FnOnce(&mut State, Timestamp) -> T) -> T {
         let now = self.clock.now();
         let mut state = self.lock();
-        let (index, due) = (state.cluster.index, state.cluster.next_due());
-        state.cluster.catch_up(now);
+        let before = (state.cluster.index, state.due);
+        state.catch_up(now);
         let done = act(&mut state, now);
         // What an act makes due at once belongs to it: an empty node is drained before anybody can look.
         state.cluster.pace(now);
-        state.cluster.catch_up(now);
-        if (index, due) != (state.cluster.index, state.cluster.next_due()) {
+        state.due = state.cluster.catch_up(now);
+        if before != (state.cluster.index, state.due) {
             self.changed.send_replace(());
         }
         done
     }
 
+    /// Reads, after everything that was due has happened.
+    fn look<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        if state.catch_up(now) {
+            self.changed.send_replace(());
+        }
+        read(&state)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Applies what is due at `now` or before; answers whether anything was.
+    fn catch_up(&mut self, now: Timestamp) -> bool {
+        let is_due = self.due.is_some_and(|due| due <= now);
+        if is_due {
+            self.due = self.cluster.catch_up(now);
+        }
+        is_due
     }
 }

@@ -1,5 +1,6 @@
 //! What EC2 says on `EventBridge` about an instance. No group and no token: EC2 does not know them.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -19,6 +20,8 @@ pub struct Ec2Event {
     pub id: String,
     /// The instance.
     pub instance_id: String,
+    /// The instance's private address at that moment. `EventBridge` does not tell it.
+    pub private_ip: Option<Ipv4Addr>,
     /// What happened to it.
     pub news: Ec2News,
 }
@@ -32,11 +35,13 @@ pub enum Ec2News {
     SpotInterruption,
     /// It is a spot instance, and may be taken away before long.
     RebalanceRecommendation,
+    /// It has a new root volume, and whatever ran on it is gone. `EventBridge` does not tell it.
+    RootVolumeReplaced,
 }
 
 impl Ec2Event {
-    /// The event as `EventBridge` delivers it.
-    pub fn event_bridge_event(&self) -> Value {
+    /// The event as `EventBridge` delivers it; nothing if it does not.
+    pub fn event_bridge_event(&self) -> Option<Value> {
         let Account { id: account, region, .. } = &*self.account;
         let instance = &self.instance_id;
         // Spot warnings name the availability zone where every other ARN names the region, and no account.
@@ -56,8 +61,9 @@ impl Ec2Event {
             Ec2News::RebalanceRecommendation => {
                 ("EC2 Instance Rebalance Recommendation", of_zone, json!({"instance-id": instance}))
             }
+            Ec2News::RootVolumeReplaced => return None,
         };
-        json!({
+        Some(json!({
             "version": "0",
             "id": self.id,
             "detail-type": detail_type,
@@ -67,7 +73,7 @@ impl Ec2Event {
             "region": region,
             "resources": [resource],
             "detail": detail,
-        })
+        }))
     }
 }
 
@@ -78,7 +84,10 @@ mod tests {
     fn event(news: Ec2News) -> Value {
         let at = "2026-01-01T00:00:00Z".parse().unwrap();
         let instance_id = "i-1234567890abcdef0".into();
-        Ec2Event { at, account: Arc::default(), id: "id".into(), instance_id, news }.event_bridge_event()
+        let (id, private_ip) = ("id".into(), None);
+        Ec2Event { at, account: Arc::default(), id, instance_id, private_ip, news }
+            .event_bridge_event()
+            .unwrap()
     }
 
     #[test]

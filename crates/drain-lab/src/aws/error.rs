@@ -22,6 +22,11 @@ impl ApiError {
         Self::new(400, "ValidationError", message)
     }
 
+    /// Auto Scaling's "slow down".
+    pub(super) fn throttling() -> Self {
+        Self::new(400, "Throttling", "Rate exceeded")
+    }
+
     /// A group that does not exist.
     pub(super) fn no_such_group(name: &str) -> Self {
         Self::validation(format!("AutoScalingGroup name not found - AutoScalingGroup {name} not found"))

@@ -28,11 +28,6 @@ impl Aws {
     pub async fn serve(&self) -> io::Result<Face> {
         serve(loopback().await?, Router::new().fallback(answer).with_state(self.clone()))
     }
-
-    /// Fails in AWS's words if the caller may not do `action`, on `resource` if the action has one.
-    fn permit(&self, action: &str, resource: Option<&str>) -> Result<(), String> {
-        self.look(|state| state.permissions.check(&state.account, action, resource))
-    }
 }
 
 async fn answer(State(aws): State<Aws>, request: Request) -> Result<Response, Disconnect> {
@@ -51,7 +46,10 @@ async fn answer(State(aws): State<Aws>, request: Request) -> Result<Response, Di
     if let Err(refusal) = verdict {
         return Ok(refuse(service, &refusal.answer(service), &request_id));
     }
-    let fault = aws.shared.faults.take(&call.operation);
+    if service == Service::AutoScaling && aws.throttles() {
+        return Ok(refuse(service, &service.throttled(), &request_id));
+    }
+    let fault = aws.shared.faults.take(service.system(), &call.operation);
     let throttled = || refuse(service, &service.throttled(), &request_id);
     with_fault(fault, throttled, async { run(&aws, &call, &request_id) }).await
 }

@@ -68,12 +68,52 @@ pub struct GroupSettings {
     pub tags: BTreeMap<String, String>,
     /// The instance lifecycle policy `TerminateHookAbandon=retain`: an abandoned terminate hook keeps the instance.
     pub retain_on_abandon: bool,
+    /// Whether it has a warm pool. One that holds an instance shows in any case.
+    pub warm_pool: bool,
+}
+
+/// A group as `DescribeAutoScalingGroups` shows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GroupView {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Whether `DescribeWarmPool` may have more to say.
+    pub has_warm_pool: bool,
+    /// As in [`GroupSettings`].
+    pub retain_on_abandon: bool,
+    /// The instances that have not left it and are not in its warm pool, the oldest first.
+    pub members: Vec<Instance>,
 }
 
 impl GroupSettings {
     /// A group with this name, no tags and no retention.
     pub fn named(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// With one more tag.
+    #[must_use]
+    pub fn tag(mut self, key: &str, value: &str) -> Self {
+        self.tags.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With a warm pool.
+    #[must_use]
+    pub fn with_warm_pool(mut self) -> Self {
+        self.warm_pool = true;
+        self
+    }
+
+    /// Keeps instances whose terminate hook was abandoned.
+    #[must_use]
+    pub fn retaining(mut self) -> Self {
+        self.retain_on_abandon = true;
+        self
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Event;
 use super::ec2_event::Ec2News;
 use super::error::ApiError;
-use super::hook::{ActionRef, ActionResult, LifecycleAction, LifecycleHook};
+use super::hook::{ActionRef, ActionResult, LifecycleAction, LifecycleHook, Transition};
 use super::instance::{Activity, Ec2State, Instance};
 use super::lifecycle::{Journey, LifecycleState};
 use super::notification::Notification;
@@ -41,7 +41,9 @@ impl State {
                     id.clone(),
                     group.clone(),
                 );
-                self.begin_activity(index, format!("Terminating EC2 instance: {id}"), at);
+                // Auto Scaling deregisters the instance from load balancers first, and only then asks the hooks.
+                let started = at - self.activity_lead;
+                self.begin_activity(index, format!("Terminating EC2 instance: {id}"), started);
             }
             Journey::ReturnToWarmPool => {
                 self.journal.effect(
@@ -114,11 +116,44 @@ impl State {
         self.announce(index, Ec2News::SpotInterruption, at);
     }
 
+    /// A hook is gone. What it holds goes on: instances that end are let go, instances that come up are given up.
+    pub(super) fn delete_hook(&mut self, group: &str, hook: &str, at: Timestamp) -> Result<(), ApiError> {
+        let found = self.group_mut(group)?;
+        let place = found.hooks.iter().position(|existing| existing.name == hook).ok_or_else(|| {
+            ApiError::validation(format!(
+                "No Lifecycle Hook found for AutoScalingGroup {group} with name {hook}"
+            ))
+        })?;
+        let result = match found.hooks.remove(place).transition {
+            Transition::Launching => ActionResult::Abandon,
+            Transition::Terminating => ActionResult::Continue,
+        };
+        for index in 0..self.instances.len() {
+            if let Progress::Waiting { action, next_hooks, .. } = &mut self.instances[index].progress
+                && action.group == group
+            {
+                next_hooks.retain(|next| next.name != hook);
+                if action.hook == hook {
+                    let id = action.instance_id.clone();
+                    let detail = format!("{} as {hook} was deleted", result.as_str());
+                    self.journal.effect(at, System::AutoScaling, "lifecycle action completed", id, detail);
+                    self.end_action(index, result, at);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// EC2 ends an instance. No hook is asked.
     pub(super) fn shut_down(&mut self, index: usize, at: Timestamp, why: &str) {
         let until = at.saturating_add(self.shutdown_time).unwrap_or(Timestamp::MAX);
         let held = &mut self.instances[index];
         held.interrupted_at = None;
+        if held.instance.ec2_state == Ec2State::Terminated
+            || matches!(held.progress, Progress::ShuttingDown { .. })
+        {
+            return;
+        }
         held.progress = Progress::ShuttingDown { until };
         let state = &mut held.instance.lifecycle_state;
         *state = if state.is_warmed() {
@@ -183,7 +218,10 @@ impl State {
                 self.instances[index].instance.lifecycle_state = LifecycleState::WarmedStopped;
                 self.set_ec2_state(index, Ec2State::Stopped, at);
             }
-            Journey::ReplaceRootVolume => self.begin(index, Journey::LaunchWithNewRootVolume, at),
+            Journey::ReplaceRootVolume => {
+                self.announce(index, Ec2News::RootVolumeReplaced, at);
+                self.begin(index, Journey::LaunchWithNewRootVolume, at);
+            }
         }
     }
 
@@ -211,8 +249,11 @@ impl State {
     }
 
     fn notify(&mut self, journey: Journey, hook: &LifecycleHook, action: &LifecycleAction) {
-        let arn = self.group(&action.group).map(|group| group.arn.clone()).unwrap_or_default();
         let request_id = self.ids.uuid();
+        if self.listeners.is_empty() {
+            return;
+        }
+        let arn = self.group(&action.group).map(|group| group.arn.clone()).unwrap_or_default();
         let notification = Notification::held(&self.account, &arn, request_id, journey, hook, action);
         self.emit(&Event::Hook(Box::new(notification)));
     }

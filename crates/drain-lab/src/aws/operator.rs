@@ -4,7 +4,10 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::parameter::Parameter;
+use super::rate::RateLimit;
 use super::state::Group;
 use super::{
     Account, ApiError, Aws, Content, Ec2News, Ec2State, Event, GroupSettings, Instance, Journey,
@@ -76,6 +79,49 @@ impl Aws {
                 state.emit(&Event::Hook(Box::new(test)));
             }
             Ok(())
+        })
+    }
+
+    /// Deletes a hook. What it holds goes on, as Auto Scaling has it: instances that end are let go.
+    pub fn delete_lifecycle_hook(&self, group: &str, hook: &str) -> Result<(), ApiError> {
+        self.change(|state, now| state.delete_hook(group, hook, now))
+    }
+
+    /// Puts a tag on a group, or takes one away.
+    pub fn set_tag(&self, group: &str, key: &str, value: Option<&str>) -> Result<(), ApiError> {
+        self.change(|state, _| {
+            let tags = &mut state.group_mut(group)?.settings.tags;
+            match value {
+                Some(value) => tags.insert(key.to_owned(), value.to_owned()),
+                None => tags.remove(key),
+            };
+            Ok(())
+        })
+    }
+
+    /// How long before its hook holds an instance the scaling activity of its termination starts; zero unless it is
+    /// set. Load balancers drain in that time.
+    pub fn set_activity_lead(&self, lead: Duration) {
+        let lead = SignedDuration::try_from(lead).unwrap_or(SignedDuration::MAX);
+        self.change(|state, _| state.activity_lead = lead);
+    }
+
+    /// How many calls a second Auto Scaling takes, by the lab's clock, and as many at once after a second of rest; any
+    /// number unless it is set. The others hear `Throttling`.
+    pub fn set_rate_limit(&self, calls_per_second: Option<u32>) {
+        self.change(|state, now| {
+            state.rate_limit = calls_per_second.map(|calls| RateLimit::new(calls, now));
+        });
+    }
+
+    /// Adds an instance that waits in its group's warm pool, stopped, and returns its id.
+    pub fn add_warmed_instance(&self, group: &str, private_ip: Option<Ipv4Addr>) -> Result<String, ApiError> {
+        let id = self.add_instance(group, private_ip)?;
+        self.change(|state, now| {
+            let index = state.managed(&id)?;
+            state.instances[index].instance.lifecycle_state = LifecycleState::WarmedStopped;
+            state.set_ec2_state(index, Ec2State::Stopped, now);
+            Ok(id)
         })
     }
 

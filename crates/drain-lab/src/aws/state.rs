@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Event;
@@ -13,9 +13,10 @@ use super::ec2_event::{Ec2Event, Ec2News};
 use super::error::ApiError;
 use super::hook::{LifecycleAction, LifecycleHook};
 use super::ids::Ids;
-use super::instance::{Activity, Ec2State, GroupSettings, Instance};
+use super::instance::{Activity, Ec2State, GroupSettings, GroupView, Instance};
 use super::lifecycle::{Journey, LifecycleState};
 use super::parameter::Parameter;
+use super::rate::RateLimit;
 use crate::journal::{Journal, System};
 
 /// Everything in the account. Its methods take the moment at which they happen: a model that is looked at late
@@ -29,6 +30,9 @@ pub(super) struct State {
     pub(super) parameters: BTreeMap<String, Parameter>,
     /// How long EC2 takes to end an instance.
     pub(super) shutdown_time: Duration,
+    /// How long before the hook holds it the activity of a termination starts.
+    pub(super) activity_lead: SignedDuration,
+    pub(super) rate_limit: Option<RateLimit>,
     pub(super) ids: Ids,
     pub(super) journal: Journal,
     pub(super) listeners: Vec<UnboundedSender<Event>>,
@@ -99,6 +103,8 @@ impl State {
             instances: Vec::new(),
             parameters: BTreeMap::new(),
             shutdown_time: Duration::from_secs(10),
+            activity_lead: SignedDuration::ZERO,
+            rate_limit: None,
             ids: Ids::seeded(0),
             journal,
             listeners: Vec::new(),
@@ -178,6 +184,21 @@ impl State {
             .filter(|instance| instance.lifecycle_state != LifecycleState::Terminated)
     }
 
+    /// A group, for people.
+    pub(super) fn group_view(&self, group: &Group) -> GroupView {
+        let settings = &group.settings;
+        let (warmed, members): (Vec<&Instance>, Vec<&Instance>) =
+            self.members(&settings.name).partition(|instance| instance.lifecycle_state.is_warmed());
+        GroupView {
+            name: settings.name.clone(),
+            arn: group.arn.clone(),
+            tags: settings.tags.clone(),
+            has_warm_pool: settings.warm_pool || !warmed.is_empty(),
+            retain_on_abandon: settings.retain_on_abandon,
+            members: members.into_iter().cloned().collect(),
+        }
+    }
+
     pub(super) fn set_ec2_state(&mut self, index: usize, state: Ec2State, at: Timestamp) {
         self.instances[index].instance.ec2_state = state;
         self.announce(index, Ec2News::StateChanged(state), at);
@@ -185,9 +206,14 @@ impl State {
 
     /// Tells the listeners what EC2 says about an instance.
     pub(super) fn announce(&mut self, index: usize, news: Ec2News, at: Timestamp) {
-        let instance_id = self.instances[index].instance.id.clone();
+        // The identifiers of what comes later must not depend on who listens.
         let id = self.ids.uuid();
-        self.emit(&Event::Ec2(Ec2Event { at, account: Arc::clone(&self.account), id, instance_id, news }));
+        if self.listeners.is_empty() {
+            return;
+        }
+        let Instance { id: instance_id, private_ip, .. } = self.instances[index].instance.clone();
+        let account = Arc::clone(&self.account);
+        self.emit(&Event::Ec2(Ec2Event { at, account, id, instance_id, private_ip, news }));
     }
 
     pub(super) fn emit(&mut self, event: &Event) {

@@ -294,6 +294,95 @@ fn a_hook_with_a_target_sends_a_test_message_when_it_is_put() {
     assert!(events.try_recv().is_err());
 }
 
+#[test]
+fn groups_show_their_tags_their_members_and_whether_there_is_a_warm_pool() {
+    let settings = GroupSettings::named("workers").tag("nomad-drain", "on");
+    let scene = Scene::with_settings(settings, vec![hook(300), LifecycleHook::launching("launch")]);
+    scene.aws.create_group(GroupSettings::named("pooled").with_warm_pool().retaining());
+    let warmed = scene.aws.add_warmed_instance("workers", None).unwrap();
+    let groups = scene.aws.groups();
+    assert_eq!(groups[0].tags["nomad-drain"], "on");
+    assert_eq!(groups[0].members.iter().map(|member| &member.id).collect::<Vec<_>>(), [&scene.id]);
+    assert!(groups[0].has_warm_pool && groups[1].has_warm_pool && groups[1].retain_on_abandon);
+    assert_eq!(scene.aws.warm_pool("workers")[0].id, warmed);
+    assert!(scene.aws.warm_pool("pooled").is_empty());
+    let hooks: Vec<_> = scene.aws.lifecycle_hooks("workers").into_iter().map(|hook| hook.name).collect();
+    assert_eq!(hooks, [HOOK, "launch"]);
+
+    scene.aws.set_tag("workers", "nomad-drain", None).unwrap();
+    scene.aws.set_tag("workers", "nomad-drain-hold", Some("")).unwrap();
+    assert_eq!(
+        scene.aws.group("workers").unwrap().tags.into_keys().collect::<Vec<_>>(),
+        ["nomad-drain-hold"]
+    );
+    assert_eq!(scene.aws.group("nobody"), None);
+    assert!(scene.aws.set_tag("nobody", "a", None).is_err());
+}
+
+#[test]
+fn the_activity_of_a_termination_can_start_before_its_hook_holds_the_instance() {
+    let scene = Scene::new(vec![hook(300)]);
+    scene.aws.set_activity_lead(Duration::from_secs(90));
+    scene.advance(100);
+    scene.aws.terminate_instance(&scene.id).unwrap();
+    let activity = scene.aws.activities("workers").remove(0);
+    assert_eq!(activity.instance_id, scene.id);
+    assert_eq!(scene.action().started_at.duration_since(activity.started_at), SignedDuration::from_secs(90));
+    assert_eq!(scene.aws.held(), [scene.action()]);
+}
+
+#[test]
+fn whoever_calls_too_often_is_throttled_until_the_clock_moves_on() {
+    let scene = Scene::new(vec![hook(300)]);
+    let call = || scene.aws.admit("autoscaling:DescribeAutoScalingGroups", None).map_err(|error| error.code);
+    scene.aws.set_rate_limit(Some(2));
+    assert_eq!([call(), call(), call()], [Ok(()), Ok(()), Err("Throttling")]);
+    assert_eq!(scene.aws.admit("ec2:DescribeInstances", None), Ok(()), "EC2 counts by itself");
+    scene.advance(1);
+    assert_eq!(call(), Ok(()));
+    scene.aws.set_rate_limit(None);
+    assert_eq!([call(), call(), call()], [Ok(()); 3]);
+}
+
+#[test]
+fn what_is_not_permitted_names_the_group() {
+    let scene = Scene::new(vec![]);
+    scene.aws.deny("autoscaling:CompleteLifecycleAction");
+    let error = scene.aws.admit("autoscaling:CompleteLifecycleAction", Some("workers")).unwrap_err();
+    assert_eq!((error.status, error.code), (403, "AccessDenied"));
+    assert!(error.message.contains(&scene.aws.group("workers").unwrap().arn), "{error}");
+}
+
+#[test]
+fn a_deleted_hook_lets_go_what_it_holds() {
+    let scene = Scene::new(vec![hook(300), LifecycleHook::terminating("second")]);
+    let other = scene.aws.add_instance("workers", None).unwrap();
+    scene.aws.terminate_instance(&scene.id).unwrap();
+    scene.aws.terminate_instance(&other).unwrap();
+    let meant = ActionRef { instance_id: Some(&other), ..scene.by_instance(HOOK) };
+    scene.aws.complete_lifecycle_action(&meant, ActionResult::Continue).unwrap();
+
+    scene.aws.delete_lifecycle_hook("workers", "second").unwrap();
+    assert_eq!(scene.aws.instance(&other).unwrap().lifecycle_state, LifecycleState::TerminatingProceed);
+    assert_eq!(scene.state(), LifecycleState::TerminatingWait);
+    scene.complete(ActionResult::Continue).unwrap();
+    assert_eq!(scene.state(), LifecycleState::TerminatingProceed, "the second hook is not asked any more");
+    assert!(scene.aws.delete_lifecycle_hook("workers", "second").is_err());
+}
+
+#[test]
+fn an_instance_ends_only_once() {
+    let scene = Scene::new(vec![]);
+    scene.aws.terminate_instance(&scene.id).unwrap();
+    scene.aws.interrupt_spot(&scene.id).unwrap();
+    scene.advance(5);
+    scene.aws.terminate_without_hooks(&scene.id).unwrap();
+    scene.advance(5);
+    assert_eq!(scene.state(), LifecycleState::Terminated);
+    scene.advance(600);
+    assert_eq!(scene.state(), LifecycleState::Terminated);
+}
+
 #[tokio::test]
 async fn things_happen_on_time_when_nobody_looks() {
     let scene = Scene::new(vec![hook(300)]);

@@ -40,7 +40,7 @@ impl Scene {
 }
 
 /// `cargo test` builds the examples, beside the tests.
-fn echo_runtime() -> PathBuf {
+pub(crate) fn echo_runtime() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     if path.ends_with("deps") {

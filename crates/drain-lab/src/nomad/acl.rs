@@ -53,6 +53,37 @@ impl Policy {
         self
     }
 
+    /// What the policy grants, for people.
+    pub(super) fn view(&self) -> PolicyView {
+        PolicyView { node: self.node, agent: self.agent, namespaces: self.namespaces.clone() }
+    }
+
+    /// The policy as the servers read it: `RulesJSON`. What a policy does not mention is null.
+    pub(super) fn rules_json(&self) -> Value {
+        let kind = |access| match access {
+            Access::None => Value::Null,
+            Access::Read => json!({"Policy": "read"}),
+            Access::Write => json!({"Policy": "write"}),
+        };
+        let namespaces = self.namespaces.iter().map(|(pattern, capabilities)| {
+            json!({"Name": pattern, "Policy": "", "Capabilities": capabilities, "Variables": null})
+        });
+        let namespaces: Vec<Value> = namespaces.collect();
+        json!({
+            "Namespaces": if namespaces.is_empty() { Value::Null } else { namespaces.into() },
+            "NodePools": null,
+            "HostVolumes": null,
+            "Agent": kind(self.agent),
+            "Node": kind(self.node),
+            "Operator": null,
+            "Quota": null,
+            "Plugin": null,
+            "Sentinel": null,
+            "ExtraKeysHCL": null,
+            "Raw": self.rules(),
+        })
+    }
+
     /// The policy as somebody would have written it.
     pub(super) fn rules(&self) -> String {
         let kinds = [("node", self.node), ("agent", self.agent)].map(|(kind, access)| match access {
@@ -79,6 +110,54 @@ impl Policy {
     }
 }
 
+/// What a policy grants.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PolicyView {
+    /// `node { policy = … }`.
+    pub node: Access,
+    /// `agent { policy = … }`.
+    pub agent: Access,
+    /// The capabilities of each pattern of namespaces.
+    pub namespaces: BTreeMap<String, Vec<String>>,
+}
+
+/// A token as its bearer is told about it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TokenView {
+    /// Its accessor id.
+    pub accessor: String,
+    /// Whether it may do everything.
+    pub management: bool,
+    /// The names of its own policies.
+    pub policies: Vec<String>,
+    /// The ids of its roles.
+    pub roles: Vec<String>,
+    /// When it is worth nothing any more.
+    pub expires: Option<Timestamp>,
+}
+
+/// A named set of policies.
+#[derive(Clone, Debug)]
+pub(super) struct Role {
+    name: String,
+    pub(super) policies: Vec<String>,
+}
+
+impl Role {
+    pub(super) fn new(name: &str, policies: &[&str]) -> Self {
+        Self { name: name.to_owned(), policies: policies.iter().map(ToString::to_string).collect() }
+    }
+
+    /// The role as `GET /v1/acl/role/:id` answers it.
+    pub(super) fn json(&self, id: &str) -> Value {
+        let policies: Vec<Value> = self.policies.iter().map(|name| json!({"Name": name})).collect();
+        json!({
+            "ID": id, "Name": self.name, "Description": "", "Policies": policies, "Hash": null,
+            "CreateIndex": 11, "ModifyIndex": 11,
+        })
+    }
+}
+
 /// A token that is to be known.
 #[derive(Clone)]
 pub struct Token {
@@ -86,6 +165,8 @@ pub struct Token {
     name: String,
     management: bool,
     policies: Vec<String>,
+    /// Their ids.
+    roles: Vec<String>,
     expires: Option<Timestamp>,
 }
 
@@ -97,8 +178,16 @@ impl Token {
             name: "lab".to_owned(),
             management: false,
             policies: policies.iter().map(ToString::to_string).collect(),
+            roles: Vec::new(),
             expires: None,
         }
+    }
+
+    /// Has the policies of the role with this id, too.
+    #[must_use]
+    pub fn role(mut self, id: &str) -> Self {
+        self.roles.push(id.to_owned());
+        self
     }
 
     /// A token that may do everything.
@@ -156,6 +245,8 @@ impl fmt::Debug for AuthMethod {
 pub(super) struct Acl {
     pub(super) enabled: bool,
     pub(super) policies: BTreeMap<String, Policy>,
+    /// By id.
+    pub(super) roles: BTreeMap<String, Role>,
     /// By secret id.
     pub(super) tokens: BTreeMap<String, StoredToken>,
     pub(super) methods: BTreeMap<String, AuthMethod>,
@@ -214,7 +305,7 @@ impl Acl {
             return Ok(Rights { accessor: "anonymous", management: false, policies });
         };
         let stored = self.token(secret, now)?;
-        let policies = stored.token.policies.iter().filter_map(|name| self.policies.get(name)).collect();
+        let policies = self.names_for(&stored.token).filter_map(|name| self.policies.get(name)).collect();
         Ok(Rights { accessor: &stored.accessor, management: stored.token.management, policies })
     }
 
@@ -225,6 +316,45 @@ impl Acl {
             return Err(TokenError::Expired);
         }
         Ok(stored)
+    }
+
+    /// Whether the bearer of this secret may read a policy: its own, directly or through a role.
+    pub(super) fn may_read_policy(&self, secret: Option<&str>, name: &str, now: Timestamp) -> bool {
+        let stored = secret.and_then(|secret| self.token(secret, now).ok());
+        !self.enabled
+            || stored.is_some_and(|stored| {
+                stored.token.management || self.names_for(&stored.token).any(|policy| policy == name)
+            })
+    }
+
+    /// Whether the bearer of this secret may read a role: its own.
+    pub(super) fn may_read_role(&self, secret: Option<&str>, id: &str, now: Timestamp) -> bool {
+        let stored = secret.and_then(|secret| self.token(secret, now).ok());
+        !self.enabled
+            || stored.is_some_and(|stored| {
+                stored.token.management || stored.token.roles.iter().any(|role| role == id)
+            })
+    }
+
+    /// `GET /v1/acl/token/self`.
+    pub(super) fn token_json(&self, stored: &StoredToken) -> Value {
+        let roles: Vec<Value> = stored
+            .token
+            .roles
+            .iter()
+            .filter_map(|id| Some(json!({"ID": id, "Name": self.roles.get(id)?.name})))
+            .collect();
+        let mut json = stored.json();
+        if !roles.is_empty() {
+            json["Roles"] = roles.into();
+        }
+        json
+    }
+
+    /// The names of a token's policies, its own and those of its roles.
+    fn names_for<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a String> {
+        let roles = token.roles.iter().filter_map(|id| self.roles.get(id));
+        token.policies.iter().chain(roles.flat_map(|role| &role.policies))
     }
 
     /// Exchanges a JWT for a new token with the given ids.
@@ -253,6 +383,7 @@ impl Acl {
             name: format!("JWT-{method_name}"),
             management: false,
             policies: policies.clone(),
+            roles: Vec::new(),
             expires: Some(now + method.ttl),
         };
         Ok(self.tokens.entry(secret).or_insert(StoredToken { accessor, created: now, token }))
@@ -285,11 +416,6 @@ impl Rights<'_> {
         let mut rules = self.policies.iter().flat_map(|policy| policy.namespaces.values());
         self.management || rules.any(|capabilities| capabilities.iter().any(|one| one == capability))
     }
-
-    /// Whether the bearer may do everything.
-    pub(super) fn management(&self) -> bool {
-        self.management
-    }
 }
 
 impl StoredToken {
@@ -302,7 +428,7 @@ impl StoredToken {
             "SecretID": self.token.secret,
             "Name": self.token.name,
             "Type": if self.token.management { "management" } else { "client" },
-            "Policies": if self.token.policies.is_empty() { Value::Null } else { json!(self.token.policies) },
+            "Policies": if self.token.management { Value::Null } else { json!(self.token.policies) },
             "Roles": null,
             "Global": self.token.management,
             "Hash": null,
@@ -314,9 +440,15 @@ impl StoredToken {
         })
     }
 
-    /// Whether the token has this policy.
-    pub(super) fn has_policy(&self, name: &str) -> bool {
-        self.token.management || self.token.policies.iter().any(|policy| policy == name)
+    /// The token, for people.
+    pub(super) fn view(&self) -> TokenView {
+        TokenView {
+            accessor: self.accessor.clone(),
+            management: self.token.management,
+            policies: self.token.policies.clone(),
+            roles: self.token.roles.clone(),
+            expires: self.token.expires,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::drainer::Batch;
+use super::drainer::{Batch, whole_second};
 use super::leadership::Leadership;
 use super::spec::{JobSpec, NodeSpec, Quirks};
 use super::view::{
@@ -192,6 +192,14 @@ impl Cluster {
         self.allocs_of_job.get(job).into_iter().flatten().filter_map(|id| self.allocs.get(id))
     }
 
+    /// The nodes that say they run on an EC2 instance, the one that registered last first.
+    pub(super) fn nodes_of_instance(&self, instance_id: &str) -> Vec<NodeView> {
+        let mut found: Vec<&Node> =
+            self.nodes.values().filter(|node| node.spec.instance() == Some(instance_id)).collect();
+        found.sort_by_key(|node| std::cmp::Reverse(node.create_index));
+        found.into_iter().map(Node::view).collect()
+    }
+
     /// An allocation, for people.
     pub(super) fn alloc_view(&self, alloc: &Alloc) -> Option<AllocView> {
         let job = self.jobs.get(&alloc.job)?;
@@ -207,7 +215,10 @@ impl Cluster {
             migrate: alloc.migrate,
             healthy: alloc.healthy,
             created_at: alloc.created_at,
+            started_at: alloc.started_at,
             ended_at: alloc.ended_at,
+            modified_at: alloc.modified_at,
+            modify_index: alloc.modify_index,
         })
     }
 }
@@ -245,6 +256,7 @@ impl Node {
             instance_id: self.spec.instance().map(str::to_owned),
             address: self.spec.address.clone(),
             status: self.status,
+            status_updated_at: whole_second(self.status_updated_at),
             eligible: self.eligible,
             drain: self.drain.clone(),
             last_drain: self.last_drain.clone(),

@@ -151,6 +151,7 @@ impl Cluster {
             return;
         }
         self.write_node(id, |node| {
+            node.status_updated_at = at;
             node.drain = None;
             if let Some(last) = &mut node.last_drain {
                 last.status = DrainStatus::Complete;

@@ -142,7 +142,7 @@ async fn handle(
     let subject = Some(route.subject()).filter(|subject| !subject.is_empty()).unwrap_or(host);
     let detail = journal_detail(&route, &query, &body);
     office.nomad.journal.call(system, &operation, subject, detail);
-    let fault = office.nomad.faults.take(&operation);
+    let fault = office.nomad.faults.take(system, &operation);
     let run = async {
         let forwarded = office.nomad.lock().doors.forwarding || matches!(office.role, Role::Agent(_));
         let call = Call { token: token(&head.headers), query, body, office: Arc::clone(&office) };
@@ -171,6 +171,7 @@ impl Call {
             Route::Leader => Ok(self.leader()),
             Route::TokenSelf => self.token_self(),
             Route::Policy(name) => self.policy(&name),
+            Route::Role(id) => self.role(&id),
             Route::Login => self.log_in(),
         }
     }
@@ -272,6 +273,7 @@ fn journal_detail(route: &Route, query: &Query, body: &Bytes) -> String {
         | Route::Leader
         | Route::TokenSelf
         | Route::Policy(_)
+        | Route::Role(_)
         | Route::Login => String::new(),
     }
 }

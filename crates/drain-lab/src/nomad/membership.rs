@@ -1,17 +1,22 @@
 //! What happens to nodes: they register, fall silent, come back, are drained, and go.
 
+use std::net::Ipv4Addr;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::cluster::{Cluster, Joining, Node};
 use super::drainer::whole_second;
 use super::spec::{DrainRequest, NodeSpec};
-use super::view::{ClientStatus, DrainStatus, DrainStrategy, LastDrain, NodeStatus};
+use super::view::{ClientStatus, DrainStatus, DrainStrategy, HEARTBEAT_MISSED, LastDrain, NodeStatus};
 
 /// How long after its client's last heartbeat a node counts as down: a time-out and the grace on top.
 const HEARTBEAT_TIMEOUT: SignedDuration = SignedDuration::from_secs(20);
 
 /// How long a client that was purged needs to notice and to register again.
 const REGISTERS_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(10);
+
+/// How long a machine with a new disk needs until its client registers.
+const BOOTS_IN: SignedDuration = SignedDuration::from_secs(30);
 
 /// The servers know no such node.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -69,7 +74,7 @@ impl Cluster {
             node.missed_at = None;
             node.heard_since = if hears(status) { node.heard_since.or(Some(at)) } else { None };
             match (hears(before), hears(status)) {
-                (true, false) => node.remember(at, "Cluster", "Node heartbeat missed"),
+                (true, false) => node.remember(at, "Cluster", HEARTBEAT_MISSED),
                 (false, true) => node.remember(at, "Cluster", "Node reregistered by heartbeat"),
                 _ => {}
             }
@@ -97,6 +102,42 @@ impl Cluster {
         Ok(())
     }
 
+    /// Everything on a machine falls silent, and what was about to register does not.
+    pub(super) fn end_machine(&mut self, at: Timestamp, instance_id: &str, address: Option<Ipv4Addr>) {
+        self.joining.retain(|joining| !joining.spec.runs_on(instance_id, address));
+        for id in self.nodes_on_machine(instance_id, address) {
+            // It is there: the id was read a moment ago.
+            _ = self.silence(at, &id);
+        }
+    }
+
+    /// Those clients of a machine that were silent are heard again, under their old ids.
+    pub(super) fn start_machine(&mut self, at: Timestamp, instance_id: &str, address: Option<Ipv4Addr>) {
+        for id in self.nodes_on_machine(instance_id, address) {
+            if self.nodes.get(&id).is_some_and(|node| node.heard_since.is_none()) {
+                _ = self.set_status(at, &id, NodeStatus::Ready);
+            }
+        }
+    }
+
+    /// Everything on a machine is gone, and its clients register again under new ids.
+    pub(super) fn rebuild_machine(&mut self, at: Timestamp, instance_id: &str, address: Option<Ipv4Addr>) {
+        let nodes = self.nodes_on_machine(instance_id, address);
+        let last = nodes.iter().filter_map(|id| self.nodes.get(id)).max_by_key(|node| node.create_index);
+        let fresh =
+            last.map(|node| NodeSpec { status: NodeStatus::Ready, eligible: true, ..node.spec.clone() });
+        self.end_machine(at, instance_id, address);
+        if let Some(spec) = fresh {
+            let id = self.new_id();
+            self.joining.push(Joining { at: at + BOOTS_IN, id, spec });
+        }
+    }
+
+    fn nodes_on_machine(&self, instance_id: &str, address: Option<Ipv4Addr>) -> Vec<String> {
+        let nodes = self.nodes.values().filter(|node| node.spec.runs_on(instance_id, address));
+        nodes.map(|node| node.id.clone()).collect()
+    }
+
     /// Makes a node eligible or not; answers the index of the write, or 0 if it was so already.
     pub(super) fn set_eligibility(
         &mut self,
@@ -114,6 +155,7 @@ impl Cluster {
         let word = if eligible { "eligible" } else { "ineligible" };
         self.write_node(id, |node| {
             node.eligible = eligible;
+            node.status_updated_at = at;
             node.remember(at, "Cluster", &format!("Node marked as {word} for scheduling"));
         });
         let index = self.index;
@@ -148,6 +190,7 @@ impl Cluster {
             after.as_ref().map(|drain| format!("deadline {:#}", drain.deadline)).unwrap_or_default();
         let changed = after.is_some() && after != before;
         self.write_node(id, |node| {
+            node.status_updated_at = at;
             if after.is_some() {
                 node.eligible = false;
             } else if request.mark_eligible {

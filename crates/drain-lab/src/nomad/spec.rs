@@ -1,6 +1,7 @@
 //! What a test puts into the cluster: nodes, jobs, drains.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -113,6 +114,14 @@ impl NodeSpec {
         self.attributes.get("nomad.version").map_or("", String::as_str)
     }
 
+    /// Whether it runs on this EC2 instance: by its attribute, or if it has none, by its address.
+    pub(super) fn runs_on(&self, instance_id: &str, address: Option<Ipv4Addr>) -> bool {
+        match self.instance() {
+            Some(id) => id == instance_id,
+            None => address.is_some_and(|address| self.address.parse() == Ok(address)),
+        }
+    }
+
     /// The EC2 instance on which it says it runs.
     pub(super) fn instance(&self) -> Option<&str> {
         self.attributes.get(INSTANCE_ID_ATTRIBUTE).map(String::as_str)
@@ -203,6 +212,12 @@ impl JobSpec {
     pub fn stop_takes(mut self, time: Duration) -> Self {
         self.stop_takes = time;
         self
+    }
+
+    /// Its task ignores the signal to end: it is killed when its `kill_timeout` has passed.
+    #[must_use]
+    pub fn ignores_signals(self) -> Self {
+        self.stop_takes(Duration::MAX)
     }
 
     /// `shutdown_delay`: how long its task is left alone before it is told to end.

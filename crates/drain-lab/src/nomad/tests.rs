@@ -248,6 +248,76 @@ fn allocations_that_were_stopping_already_hold_a_drain_until_it_is_posted_again(
 }
 
 #[test]
+fn both_known_hangs_end_at_once_when_the_drain_is_forced_and_the_work_of_others_is_not_touched() {
+    let stuck =
+        [JobSpec::sysbatch("patch").runs_for(seconds(90)), JobSpec::service("web", 1).stop_takes(seconds(5))];
+    for job in stuck {
+        let (lab, nodes) = Lab::with_jobs(1, &[job, JobSpec::system("logs")]);
+        lab.nomad.stop_job("default", "web");
+        lab.drain(&nodes[0], HOUR);
+        lab.pass(600.0);
+        assert_eq!(lab.live_on(&nodes[0]), 1, "only the system job");
+        assert!(lab.is_draining(&nodes[0]));
+        lab.drain(&nodes[0], SignedDuration::from_secs(-1));
+        lab.pass(1.0);
+        assert!(!lab.is_draining(&nodes[0]));
+        lab.pass(1.0);
+        assert_eq!(lab.live_on(&nodes[0]), 0);
+    }
+}
+
+#[test]
+fn a_task_that_ignores_its_signal_outlives_the_drain_by_its_kill_timeout() {
+    let job =
+        JobSpec::service("web", 2).kill_timeout(seconds(600)).shutdown_delay(seconds(30)).ignores_signals();
+    let (lab, nodes) = Lab::with_jobs(1, &[job]);
+    lab.drain(&nodes[0], SignedDuration::from_secs(60));
+    lab.pass(61.0);
+    assert!(!lab.is_draining(&nodes[0]));
+    assert_eq!(lab.live_on(&nodes[0]), 2);
+    lab.pass(569.0);
+    assert_eq!(lab.live_on(&nodes[0]), 2, "the first was told 60 s before the second, but both live");
+    lab.pass(1.0);
+    assert_eq!(lab.live_on(&nodes[0]), 1);
+    lab.pass(60.0);
+    assert_eq!(lab.live_on(&nodes[0]), 0);
+}
+
+#[test]
+fn a_client_killed_while_its_tasks_end_never_says_that_they_have() {
+    let job = JobSpec::service("web", 1).kill_timeout(seconds(600)).ignores_signals();
+    let (lab, nodes) = Lab::with_jobs(1, &[job]);
+    lab.drain(&nodes[0], HOUR);
+    lab.pass(100.0);
+    lab.nomad.kill_client(&nodes[0]).unwrap();
+    lab.pass(19.0);
+    assert_eq!((lab.told_on(&nodes[0]), lab.live_on(&nodes[0])), (1, 1));
+    lab.pass(1.0);
+    let lost = lab.nomad.allocations_on(&nodes[0]).remove(0);
+    assert_eq!((lost.client, lost.ended_at), (ClientStatus::Lost, Some(lab.clock.now())));
+    assert!(!lab.is_draining(&nodes[0]));
+}
+
+#[test]
+fn an_operator_can_purge_a_dead_node_and_bring_another_drain() {
+    let (lab, nodes) = Lab::with_jobs(1, &[JobSpec::batch("etl", 1)]);
+    let ours = DrainRequest::with_deadline(HOUR).meta("managed-by", "nomad-drain");
+    lab.nomad.drain(&nodes[0], ours).unwrap();
+    lab.drain(&nodes[0], SignedDuration::from_secs(60));
+    let last = lab.node(&nodes[0]).last_drain.unwrap();
+    assert_eq!(
+        (last.accessor_id.as_str(), last.meta["managed-by"].as_str()),
+        ("token:operator", "nomad-drain")
+    );
+    lab.nomad.kill_client(&nodes[0]).unwrap();
+    lab.pass(20.0);
+    lab.nomad.purge(&nodes[0]).unwrap();
+    lab.pass(600.0);
+    assert_eq!(lab.nomad.node(&nodes[0]), None);
+    assert!(lab.nomad.nodes_of_instance("i-0abc").is_empty());
+}
+
+#[test]
 fn a_second_request_moves_the_deadline_and_keeps_the_start() {
     let (lab, nodes) = Lab::with_jobs(1, &[JobSpec::batch("etl", 1)]);
     let request = DrainRequest::with_deadline(HOUR);
@@ -294,8 +364,48 @@ fn cancelling_where_nothing_drains_leaves_no_trace_but_an_index() {
     let before = lab.node(&nodes[0]);
     lab.nomad.drain(&nodes[0], DrainRequest::cancel(false)).unwrap();
     let after = lab.node(&nodes[0]);
-    assert_eq!(after, NodeView { modify_index: after.modify_index, ..before.clone() });
+    let NodeView { modify_index, status_updated_at, .. } = after;
+    assert_eq!(after, NodeView { status_updated_at, modify_index, ..before.clone() });
     assert!(after.modify_index > before.modify_index);
+}
+
+#[test]
+fn every_write_of_a_drain_moves_the_time_of_the_status_but_not_that_of_the_missed_heartbeat() {
+    let (lab, nodes) = Lab::with_jobs(1, &[JobSpec::batch("etl", 1)]);
+    lab.nomad.kill_client(&nodes[0]).unwrap();
+    assert_eq!(lab.node(&nodes[0]).heartbeat_missed_at(), None, "nobody has noticed yet");
+    lab.pass(100.0);
+    let missed = lab.node(&nodes[0]).heartbeat_missed_at().unwrap();
+    assert_eq!(missed.to_string(), "2026-01-01T00:01:20.5Z");
+    let touches: [&dyn Fn(); 3] = [
+        &|| lab.drain(&nodes[0], HOUR),
+        &|| lab.nomad.drain(&nodes[0], DrainRequest::cancel(true)).unwrap(),
+        &|| lab.nomad.set_eligibility(&nodes[0], false).unwrap(),
+    ];
+    for touch in touches {
+        lab.pass(60.0);
+        touch();
+        let node = lab.node(&nodes[0]);
+        assert_eq!(node.status_updated_at, drainer::whole_second(lab.clock.now()));
+        assert_eq!((node.status, node.heartbeat_missed_at()), (NodeStatus::Down, Some(missed)));
+    }
+}
+
+#[test]
+fn an_allocation_says_when_it_last_changed() {
+    let job = JobSpec::batch("etl", 1).stop_takes(seconds(4));
+    let (lab, nodes) = Lab::with_jobs(1, &[job]);
+    let changed = || {
+        let allocation = lab.nomad.allocations_on(&nodes[0]).remove(0);
+        assert!(allocation.modify_index <= lab.nomad.index());
+        allocation.modified_at.to_string()
+    };
+    assert_eq!(changed(), "2026-01-01T00:00:00.5Z", "its client started it");
+    lab.drain(&nodes[0], SignedDuration::from_secs(-1));
+    lab.pass(2.0);
+    assert_eq!(changed(), "2026-01-01T00:01:01.5Z", "the servers told it to stop");
+    lab.pass(60.0);
+    assert_eq!(changed(), "2026-01-01T00:01:05.5Z", "its client said that it had");
 }
 
 #[test]

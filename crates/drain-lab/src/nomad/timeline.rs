@@ -8,12 +8,25 @@ use super::view::{ClientStatus, JobKind, NodeStatus};
 
 /// Something that will happen by itself. Of what is due at the same moment, the first comes first.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Due {
+enum Due<Id> {
     Registration(usize),
-    Alloc { create_index: u64, id: String, step: Step },
-    HeartbeatMissed(String),
+    Alloc { create_index: u64, id: Id, step: Step },
+    HeartbeatMissed(Id),
     Batch,
-    Deadline(String),
+    Deadline(Id),
+}
+
+impl Due<&str> {
+    /// The same, without a hold on the cluster.
+    fn detached(self) -> Due<String> {
+        match self {
+            Self::Registration(number) => Due::Registration(number),
+            Self::Alloc { create_index, id, step } => Due::Alloc { create_index, id: id.to_owned(), step },
+            Self::HeartbeatMissed(id) => Due::HeartbeatMissed(id.to_owned()),
+            Self::Batch => Due::Batch,
+            Self::Deadline(id) => Due::Deadline(id.to_owned()),
+        }
+    }
 }
 
 /// What an allocation does next.
@@ -25,10 +38,14 @@ enum Step {
 }
 
 impl Cluster {
-    /// Applies everything that is due at `now` or before.
-    pub(super) fn catch_up(&mut self, now: Timestamp) {
-        while let Some((at, due)) = self.next().filter(|(at, _)| *at <= now) {
-            match due {
+    /// Applies everything that is due at `now` or before, and answers when the next thing happens by itself.
+    pub(super) fn catch_up(&mut self, now: Timestamp) -> Option<Timestamp> {
+        loop {
+            let (at, due) = self.next()?;
+            if at > now {
+                return Some(at);
+            }
+            match due.detached() {
                 Due::Registration(number) => {
                     let joining = self.joining.remove(number);
                     self.register(at, &joining.id, joining.spec);
@@ -45,22 +62,17 @@ impl Cluster {
         }
     }
 
-    /// When the next thing happens by itself.
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.next().map(|(at, _)| at)
-    }
-
-    fn next(&self) -> Option<(Timestamp, Due)> {
+    fn next(&self) -> Option<(Timestamp, Due<&str>)> {
         let joining =
             self.joining.iter().enumerate().map(|(number, joining)| (joining.at, Due::Registration(number)));
         let nodes = self.nodes.values().flat_map(|node| {
-            let missed = node.missed_at.map(|at| (at, Due::HeartbeatMissed(node.id.clone())));
-            let deadline = Self::force_due(node).map(|at| (at, Due::Deadline(node.id.clone())));
+            let missed = node.missed_at.map(|at| (at, Due::HeartbeatMissed(node.id.as_str())));
+            let deadline = Self::force_due(node).map(|at| (at, Due::Deadline(node.id.as_str())));
             missed.into_iter().chain(deadline)
         });
         let allocs = self.allocs.values().filter_map(|alloc| {
             let (at, step) = self.next_step(alloc)?;
-            Some((at, Due::Alloc { create_index: alloc.create_index, id: alloc.id.clone(), step }))
+            Some((at, Due::Alloc { create_index: alloc.create_index, id: alloc.id.as_str(), step }))
         });
         let batch = self.batch.iter().map(|batch| (batch.due, Due::Batch));
         joining

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+/// Nomad's words for a client that fell silent.
+pub(super) const HEARTBEAT_MISSED: &str = "Node heartbeat missed";
+
 /// A node as the servers know it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct NodeView {
@@ -18,6 +21,9 @@ pub struct NodeView {
     pub address: String,
     /// Its status.
     pub status: NodeStatus,
+    /// When its status was last written, to the second. Every write of a drain or of the eligibility counts too, so
+    /// this does not say since when it is down: [`NodeView::heartbeat_missed_at`] does.
+    pub status_updated_at: Timestamp,
     /// Whether allocations may be placed on it.
     pub eligible: bool,
     /// The drain that runs.
@@ -30,6 +36,13 @@ pub struct NodeView {
     pub create_index: u64,
     /// The raft index of its last change.
     pub modify_index: u64,
+}
+
+impl NodeView {
+    /// When the servers last noticed that its client was silent, as far as its history goes back.
+    pub fn heartbeat_missed_at(&self) -> Option<Timestamp> {
+        self.events.iter().rev().find(|event| event.message == HEARTBEAT_MISSED).map(|event| event.at)
+    }
 }
 
 /// An allocation as the servers know it.
@@ -57,8 +70,14 @@ pub struct AllocView {
     pub healthy: Option<bool>,
     /// When it was placed.
     pub created_at: Timestamp,
+    /// When its client said that it runs.
+    pub started_at: Option<Timestamp>,
     /// When its client said that it had ended.
     pub ended_at: Option<Timestamp>,
+    /// When the servers or its client last changed it: `ModifyTime`.
+    pub modified_at: Timestamp,
+    /// The raft index of its last change.
+    pub modify_index: u64,
 }
 
 /// The status of a node.

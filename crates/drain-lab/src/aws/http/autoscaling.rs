@@ -8,7 +8,7 @@ use crate::aws::{ActionRef, ActionResult, Activity, ApiError, Aws, Instance, Lif
 const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
 
 pub(super) fn answer(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError> {
-    let arn = call.get("AutoScalingGroupName").map(|name| arn_of(aws, name));
+    let arn = call.get("AutoScalingGroupName").map(|name| aws.group_arn(name));
     let resource = if call.operation.starts_with("Describe") { None } else { arn.as_deref() };
     aws.permit(&call.action(), resource).map_err(|message| ApiError::new(403, "AccessDenied", message))?;
     let fill: Fill = match call.operation.as_str() {
@@ -114,7 +114,12 @@ fn show_group(state: &State, group: &Group, zone: String) -> Fill {
             xml.text("PropagateAtLaunch", true);
         });
         xml.text("NewInstancesProtectedFromScaleIn", false);
-        if !warmed.is_empty() {
+        if settings.warm_pool || !warmed.is_empty() {
+            xml.element("WarmPoolConfiguration", |xml| {
+                xml.text("MinSize", 0);
+                xml.text("PoolState", "Stopped");
+                xml.element("InstanceReusePolicy", |xml| xml.text("ReuseOnScaleIn", true));
+            });
             xml.text("WarmPoolSize", warmed.len());
         }
         if settings.retain_on_abandon {
@@ -146,11 +151,8 @@ fn describe_hooks(aws: &Aws, call: &Call) -> Result<Fill, ApiError> {
 
 fn describe_warm_pool(aws: &Aws, call: &Call) -> Result<Fill, ApiError> {
     let group = call.require("AutoScalingGroupName")?;
-    let warmed: Vec<Instance> = aws.look(|state| {
-        state.group(group)?;
-        let members = state.members(group).filter(|instance| instance.lifecycle_state.is_warmed());
-        Ok(members.cloned().collect())
-    })?;
+    aws.look(|state| state.group(group).map(drop))?;
+    let warmed = aws.warm_pool(group);
     let (warmed, next) = page(call, warmed, 50)?;
     let zone = aws.account().zone();
     Ok(Box::new(move |xml| {
@@ -228,14 +230,6 @@ fn page<T>(call: &Call, mut items: Vec<T>, most: usize) -> Result<(Vec<T>, Optio
     };
     let next = (start + size < items.len()).then(|| format!("from-{}", start + size));
     Ok((items.drain(..).skip(start).take(size).collect(), next))
-}
-
-/// A group's ARN; one that fits no group if there is none of that name, as a policy would be asked all the same.
-fn arn_of(aws: &Aws, name: &str) -> String {
-    let (account, region) = (&aws.account().id, &aws.account().region);
-    aws.look(|state| state.group(name).map(|group| group.arn.clone())).unwrap_or_else(|_| {
-        format!("arn:aws:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/{name}")
-    })
 }
 
 /// `tag-key`, `tag-value` or `tag:<key>`, with the values of which one has to fit.

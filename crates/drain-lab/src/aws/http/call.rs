@@ -47,7 +47,7 @@ impl Service {
     pub(super) fn throttled(self) -> ApiError {
         match self {
             Self::Ssm => ApiError::new(400, "ThrottlingException", "Rate exceeded"),
-            Self::AutoScaling => ApiError::new(400, "Throttling", "Rate exceeded"),
+            Self::AutoScaling => ApiError::throttling(),
             Self::Ec2 => ApiError::new(503, "RequestLimitExceeded", "Request limit exceeded."),
         }
     }

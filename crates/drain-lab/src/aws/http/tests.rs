@@ -318,6 +318,17 @@ async fn each_service_says_slow_down_in_its_own_way() {
 }
 
 #[tokio::test]
+async fn auto_scaling_throttles_whoever_calls_too_often_and_has_an_effect_on_nothing() {
+    let (lab, id) = Lab::with_held_instance().await;
+    lab.aws.set_rate_limit(Some(1));
+    assert_eq!(lab.query("autoscaling", "Action=DescribeAutoScalingGroups").await.0, 200);
+    let (status, body) = lab.query("autoscaling", &complete(&id)).await;
+    assert_eq!((status, &texts(&body, "Code")[..]), (400, &["Throttling"][..]));
+    assert_eq!(lab.aws.instance(&id).unwrap().lifecycle_state, LifecycleState::TerminatingWait);
+    assert_eq!(lab.query("ec2", "Action=DescribeInstances").await.0, 200);
+}
+
+#[tokio::test]
 async fn an_answer_can_get_lost_after_the_effect() {
     let (lab, id) = Lab::with_held_instance().await;
     lab.faults.inject("CompleteLifecycleAction", &Fault::ResetAfterEffect, 1);

@@ -25,7 +25,8 @@ impl Call {
                     TokenError::Expired => Failure::expired(),
                 })?
             };
-            Ok(Outcome::read(Read::new(state.cluster.index, token.json()), true))
+            let body = state.acl.token_json(token);
+            Ok(Outcome::read(Read::new(state.cluster.index, body), true))
         })
     }
 
@@ -34,18 +35,31 @@ impl Call {
             if !state.acl.enabled {
                 return Err(Failure::acl_disabled());
             }
-            let rights = self.rights(&state.acl, &state.cluster, now)?;
-            let token = self.token.as_deref().and_then(|secret| state.acl.token(secret, now).ok());
-            if !rights.management() && !token.is_some_and(|token| token.has_policy(name)) {
+            self.rights(&state.acl, &state.cluster, now)?;
+            if !state.acl.may_read_policy(self.token.as_deref(), name, now) {
                 return Err(Failure::denied());
             }
             let policy =
                 state.acl.policies.get(name).ok_or_else(|| Failure::rpc(404, "ACL policy not found"))?;
             let body = json!({
-                "Name": name, "Description": "", "Rules": policy.rules(), "RulesJSON": null, "JobACL": null,
-                "Hash": null, "CreateIndex": 11, "ModifyIndex": 11,
+                "Name": name, "Description": "", "Rules": policy.rules(), "RulesJSON": policy.rules_json(),
+                "JobACL": null, "Hash": null, "CreateIndex": 11, "ModifyIndex": 11,
             });
             Ok(Outcome::read(Read::new(state.cluster.index, body), true))
+        })
+    }
+
+    pub(super) fn role(&self, id: &str) -> Result<Outcome, Failure> {
+        self.office.nomad.change(|state, now| {
+            if !state.acl.enabled {
+                return Err(Failure::acl_disabled());
+            }
+            self.rights(&state.acl, &state.cluster, now)?;
+            if !state.acl.may_read_role(self.token.as_deref(), id, now) {
+                return Err(Failure::denied());
+            }
+            let role = state.acl.roles.get(id).ok_or_else(|| Failure::rpc(404, "ACL role not found"))?;
+            Ok(Outcome::read(Read::new(state.cluster.index, role.json(id)), true))
         })
     }
 

@@ -3,13 +3,11 @@
 use serde_json::Value;
 
 use super::super::acl::Access;
+use super::super::caller::SEE;
 use super::super::json;
 use super::Call;
 use super::answer::{Failure, Outcome, Read};
 use super::nodes::list;
-
-/// What it takes to see an allocation.
-const SEE: &str = "read-job";
 
 impl Call {
     /// Allocations in namespaces that the caller may not see are left out, without a word.

@@ -18,6 +18,7 @@ pub(super) enum Route {
     Leader,
     TokenSelf,
     Policy(String),
+    Role(String),
     Login,
 }
 
@@ -35,6 +36,9 @@ impl Route {
             path => {
                 if let Some(name) = path.strip_prefix("acl/policy/") {
                     return Some(Self::Policy(name.to_owned()));
+                }
+                if let Some(id) = path.strip_prefix("acl/role/") {
+                    return Some(Self::Role(id.to_owned()));
                 }
                 let path = path.strip_prefix("node/")?;
                 match path.rsplit_once('/') {
@@ -68,6 +72,7 @@ impl Route {
             Self::Leader => "status/leader",
             Self::TokenSelf => "acl/token/self",
             Self::Policy(_) => "acl/policy/:name",
+            Self::Role(_) => "acl/role/:id",
             Self::Login => "acl/login",
         };
         format!("{method} /v1/{template}")
@@ -82,7 +87,8 @@ impl Route {
             | Self::Purge(id)
             | Self::Evaluate(id)
             | Self::NodeAllocations(id)
-            | Self::Policy(id) => id,
+            | Self::Policy(id)
+            | Self::Role(id) => id,
             Self::Nodes
             | Self::Allocations
             | Self::AgentSelf
@@ -107,7 +113,8 @@ impl Route {
             | Self::AgentHealth
             | Self::Leader
             | Self::TokenSelf
-            | Self::Policy(_) => method == Method::GET,
+            | Self::Policy(_)
+            | Self::Role(_) => method == Method::GET,
         }
     }
 }

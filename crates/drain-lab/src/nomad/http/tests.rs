@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::*;
 use crate::Face;
@@ -271,6 +271,30 @@ async fn allocations_are_full_objects_and_leave_out_what_is_empty() {
     let filter = format!("NodeID%20%3D%3D%20%22{id}%22");
     let stubs = lab.get(&format!("/v1/allocations?namespace=*&filter={filter}")).await.json();
     assert_eq!((&stubs[0]["JobType"], &stubs[0]["NodeID"]), (&"service".into(), &id.into()));
+}
+
+#[tokio::test]
+async fn a_token_reads_its_own_policies_and_roles_as_nomad_2_0_5_shows_them() {
+    let lab = Lab::new().await;
+    lab.nomad.enable_acl();
+    lab.nomad.add_policy("p", Policy::minimal());
+    lab.nomad.add_policy("q", Policy::minimal());
+    let (role, other) = (lab.nomad.add_role("r", &["p"]), lab.nomad.add_role("other", &["q"]));
+    lab.nomad.add_token(Token::client("t", &[]).role(&role));
+
+    let token = lab.get_as("t", "/v1/acl/token/self").await.json();
+    assert_eq!((&token["Policies"], &token["Roles"]), (&json!([]), &json!([{"ID": role, "Name": "r"}])));
+    let shown = lab.get_as("t", &format!("/v1/acl/role/{role}")).await.json();
+    assert_eq!((&shown["Name"], &shown["Policies"]), (&json!("r"), &json!([{"Name": "p"}])));
+    let rules = lab.get_as("t", "/v1/acl/policy/p").await.json()["RulesJSON"].clone();
+    assert_eq!(
+        rules["Namespaces"],
+        json!([{"Name": "*", "Policy": "", "Capabilities": ["read-job"], "Variables": null}])
+    );
+    assert_eq!((&rules["Node"], &rules["Agent"]), (&json!({"Policy": "write"}), &Value::Null));
+    for path in [format!("/v1/acl/role/{other}"), "/v1/acl/policy/q".to_owned()] {
+        assert_eq!(lab.get_as("t", &path).await.refusal(), (403, "Permission denied"));
+    }
 }
 
 #[tokio::test]
