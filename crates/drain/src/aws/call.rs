@@ -1,7 +1,7 @@
 //! One signed call.
 
 use std::error::Error;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
@@ -11,9 +11,6 @@ use http::{Request, Response};
 
 use super::{AwsError, Service};
 use crate::config::AwsSettings;
-
-/// The largest answer that is read.
-const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
 
 /// AWS, as the environment describes it.
 #[derive(Clone, Debug)]
@@ -40,7 +37,7 @@ impl Aws {
         operation: &str,
         headers: &[(&'static str, &str)],
         body: String,
-        timeout: Duration,
+        limits: Limits,
     ) -> Result<Response<Bytes>, AwsError> {
         let Some(credentials) = &self.settings.credentials else {
             return Err(AwsError::NoCredentials { operation: operation.to_owned() });
@@ -74,7 +71,6 @@ impl Aws {
             sign(signable, &params).map_err(|error| not_signable(error.into()))?.into_parts();
         instructions.apply_to_request_http1x(&mut request);
 
-        let limits = Limits { timeout, body: LARGEST_ANSWER };
         self.http
             .send(request, limits)
             .await
@@ -88,7 +84,39 @@ impl Aws {
             return configured.to_string();
         }
         let region = self.region();
-        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        format!("https://{}.{region}.{suffix}", service.endpoint_prefix())
+        format!("https://{}.{region}.{}", service.endpoint_prefix(), dns_suffix(region))
+    }
+}
+
+/// What public host names of a region end with: in `aws` and `aws-us-gov` the same, in every other partition something
+/// of its own. (`partitions.json` of AWS's SDKs.)
+fn dns_suffix(region: &str) -> &'static str {
+    const OTHERS: [(&str, &str); 6] = [
+        ("cn-", "amazonaws.com.cn"),
+        ("eusc-", "amazonaws.eu"),
+        ("us-iso-", "c2s.ic.gov"),
+        ("us-isob-", "sc2s.sgov.gov"),
+        ("eu-isoe-", "cloud.adc-e.uk"),
+        ("us-isof-", "csp.hci.ic.gov"),
+    ];
+    let other = OTHERS.iter().find(|(prefix, _)| region.starts_with(prefix));
+    other.map_or("amazonaws.com", |(_, suffix)| suffix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_partition_has_its_own_host_names() {
+        for (region, suffix) in [
+            ("eu-west-1", "amazonaws.com"),
+            ("us-gov-west-1", "amazonaws.com"),
+            ("cn-north-1", "amazonaws.com.cn"),
+            ("eusc-de-east-1", "amazonaws.eu"),
+            ("us-isob-east-1", "sc2s.sgov.gov"),
+        ] {
+            assert_eq!(dns_suffix(region), suffix, "{region}");
+        }
     }
 }

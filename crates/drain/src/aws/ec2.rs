@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use drain_core::ids::InstanceId;
+use drain_http::Limits;
 use serde::Deserialize;
 
-use super::{Aws, AwsError, Service};
+use super::query::{self, Form};
+use super::{Aws, AwsError, LARGEST_ANSWER, Service};
 
 const OPERATION: &str = "ec2:DescribeInstances";
 
@@ -27,21 +29,10 @@ pub async fn describe_instance(
     id: &InstanceId,
     timeout: Duration,
 ) -> Result<Option<Instance>, AwsError> {
-    let headers = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
-    let body = format!("Action=DescribeInstances&Version=2016-11-15&InstanceId.1={id}");
-    let answer = aws.post(Service::Ec2, OPERATION, &headers, body, timeout).await?;
-    let text = String::from_utf8_lossy(answer.body());
-    if !answer.status().is_success() {
-        let Refusal { errors } = quick_xml::de::from_str(&text).unwrap_or_default();
-        return Err(AwsError::refused(
-            OPERATION,
-            answer.status().as_u16(),
-            &errors.error.code,
-            &errors.error.message,
-        ));
-    }
-    parse(&text, id)
-        .map_err(|error| AwsError::Unreadable { operation: OPERATION.to_owned(), source: error.into() })
+    let form = Form::new("DescribeInstances", "2016-11-15").with_list("InstanceId", [id]);
+    let limits = Limits { timeout, body: LARGEST_ANSWER };
+    let answer = query::send(aws, Service::Ec2, OPERATION, form, limits).await?;
+    parse(&String::from_utf8_lossy(&answer), id).map_err(|error| query::unreadable(OPERATION, error))
 }
 
 fn parse(xml: &str, id: &InstanceId) -> Result<Option<Instance>, quick_xml::DeError> {
@@ -56,7 +47,8 @@ fn parse(xml: &str, id: &InstanceId) -> Result<Option<Instance>, quick_xml::DeEr
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(default, rename = "reservationSet")]
+    /// There even if it is empty: an answer without it is not EC2's, and does not say that an instance is unknown.
+    #[serde(rename = "reservationSet")]
     reservations: Items<Reservation>,
 }
 
@@ -94,25 +86,6 @@ struct State {
     name: String,
 }
 
-#[derive(Default, Deserialize)]
-struct Refusal {
-    #[serde(default, rename = "Errors")]
-    errors: Errors,
-}
-
-#[derive(Default, Deserialize)]
-struct Errors {
-    #[serde(default, rename = "Error")]
-    error: Code,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct Code {
-    code: String,
-    message: String,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +118,11 @@ mod tests {
                    <instanceState><name>terminated</name></instanceState><privateIpAddress/></item></instancesSet></item></reservationSet></R>";
         let instance = parse(xml, &id()).unwrap().unwrap();
         assert_eq!(instance, Instance { private_ip: None, state: "terminated".to_owned() });
+    }
+
+    #[test]
+    fn a_page_of_something_else_does_not_say_that_an_instance_is_unknown() {
+        assert!(parse("<html><body>It works!</body></html>", &id()).is_err());
     }
 
     #[test]

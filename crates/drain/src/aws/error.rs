@@ -57,7 +57,8 @@ pub enum AwsError {
 impl AwsError {
     /// A refusal, with as much of the text as an error message should hold.
     pub(crate) fn refused(operation: &str, status: u16, code: &str, message: &str) -> Self {
-        const LONGEST: usize = 400;
+        // A denial names its reason after two ARNs.
+        const LONGEST: usize = 600;
         Self::Refused {
             operation: operation.to_owned(),
             status,
@@ -86,9 +87,30 @@ impl AwsError {
         }
     }
 
-    /// Whether a permission is missing.
+    /// Whether a permission is missing. Credentials that have expired or are not valid are something else.
+    ///
+    /// (The API References' "Common Errors"; `AuthFailure` is EC2's word for a signature or keys that it does not
+    /// accept.)
     pub fn is_access_denied(&self) -> bool {
-        matches!(self.code(), Some("AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation"))
+        matches!(
+            self.code(),
+            Some("AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation")
+        )
+    }
+
+    /// Whether Auto Scaling knows no such lifecycle action: it was completed, its time is over, or another hook holds
+    /// the instance. AWS has no code of its own for it; the text is the same for tokens and for instance ids.
+    pub fn is_no_active_action(&self) -> bool {
+        self.is_validation_error("No active Lifecycle Action found")
+    }
+
+    /// Whether Auto Scaling knows no such group. AWS has no code of its own for it.
+    pub fn is_gone_group(&self) -> bool {
+        self.is_validation_error("AutoScalingGroup name not found")
+    }
+
+    fn is_validation_error(&self, text: &str) -> bool {
+        matches!(self, Self::Refused { code, message, .. } if code == "ValidationError" && message.contains(text))
     }
 }
 
@@ -113,4 +135,54 @@ fn is_throttling(code: &str) -> bool {
             | "TooManyRequestsException"
             | "TransactionInProgressException"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, code: &str, message: &str) -> AwsError {
+        AwsError::refused("autoscaling:RecordLifecycleActionHeartbeat", status, code, message)
+    }
+
+    #[test]
+    fn an_action_that_is_over_is_known_by_its_text() {
+        for by in ["token f66c3d47-e602-4af0-8edd-d4e4d2fe4620", "instance ID i-08406e13ee788fc10"] {
+            let error =
+                refused(400, "ValidationError", &format!("No active Lifecycle Action found with {by}"));
+            assert!(error.is_no_active_action() && !error.is_gone_group() && !error.is_transient());
+        }
+        let gone = "AutoScalingGroup name not found - AutoScalingGroup clients not found";
+        let error = refused(400, "ValidationError", gone);
+        assert!(error.is_gone_group() && !error.is_no_active_action());
+        assert!(!refused(500, "InternalFailure", gone).is_gone_group());
+        assert!(!refused(400, "ValidationError", "1 validation error detected").is_no_active_action());
+    }
+
+    #[test]
+    fn only_a_missing_permission_is_a_denial() {
+        for code in ["AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"] {
+            assert!(refused(403, code, "").is_access_denied(), "{code}");
+        }
+        for code in [
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "RequestExpired",
+            "InvalidClientTokenId",
+            "SignatureDoesNotMatch",
+            "AuthFailure",
+            "OptInRequired",
+        ] {
+            assert!(!refused(403, code, "").is_access_denied(), "{code}");
+        }
+    }
+
+    #[test]
+    fn throttling_and_contention_pass() {
+        assert!(refused(400, "Throttling", "Rate exceeded").is_transient());
+        assert!(refused(400, "ThrottlingException", "").is_transient());
+        assert!(refused(500, "ResourceContention", "").is_transient());
+        assert!(refused(503, "ServiceUnavailable", "").is_transient());
+        assert!(!refused(403, "AccessDenied", "").is_transient());
+    }
 }

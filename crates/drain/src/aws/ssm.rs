@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use drain_http::Limits;
 use serde::Deserialize;
 
-use super::{Aws, AwsError, Service};
+use super::{Aws, AwsError, LARGEST_ANSWER, Service};
 
 const OPERATION: &str = "ssm:GetParameter";
 
@@ -14,7 +15,8 @@ pub async fn get_parameter(aws: &Aws, name: &str, timeout: Duration) -> Result<S
     let headers =
         [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "AmazonSSM.GetParameter")];
     let body = serde_json::json!({ "Name": name, "WithDecryption": true }).to_string();
-    let answer = aws.post(Service::Ssm, OPERATION, &headers, body, timeout).await?;
+    let limits = Limits { timeout, body: LARGEST_ANSWER };
+    let answer = aws.post(Service::Ssm, OPERATION, &headers, body, limits).await?;
     if answer.status().is_success() {
         // The answer holds the secret: neither it nor a parser's complaint about it may be quoted.
         let answer: Option<Answer> = serde_json::from_slice(answer.body()).ok();
