@@ -1,15 +1,28 @@
 //! What an event says: JSON in, targets out. Every envelope is peeled here, once; nothing past this point sees JSON.
 //!
-//! Understood are lifecycle notifications that arrive through an SNS subscription, and the same notifications handed
-//! over directly. Shapes: *Amazon EC2 Auto Scaling User Guide*, "Prepare to add a lifecycle hook".
+//! Understood are lifecycle notifications that arrive through an SNS subscription, the same notifications handed over
+//! directly, and the schedule's call for a sweep. Shapes: *Amazon EC2 Auto Scaling User Guide*, "Prepare to add a
+//! lifecycle hook"; *Amazon `EventBridge` User Guide*, "Scheduled events".
 
-use drain_core::ids::{
-    GroupName, HookName, InstanceId, InvalidGroupName, InvalidHookName, InvalidInstanceId,
-};
-use drain_core::observation::{Cause, Target};
+mod json;
+mod lifecycle;
+
+use drain_core::ids::{GroupName, HookName, InstanceId, InvalidInstanceId};
+use drain_core::observation::Target;
 use drain_core::reason::Reason;
-use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::value::RawValue;
+
+use json::{Fields, Json};
+use lifecycle::{is_auto_scaling, parse_message};
+
+/// What an event asks for.
+#[derive(Debug)]
+pub enum Event {
+    /// To look after every instance that is held.
+    Sweep,
+    /// What each of its messages asks for. One that cannot be understood does not hide the others.
+    Messages(Vec<Result<Message, EventError>>),
+}
 
 /// What one message asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,145 +69,96 @@ pub enum EventError {
     /// The instance's id is not one.
     #[error("the lifecycle message has an invalid EC2InstanceId")]
     InvalidInstanceId(#[source] InvalidInstanceId),
-    /// The group's name is not one.
-    #[error("the lifecycle message has an invalid AutoScalingGroupName")]
-    InvalidGroupName(#[source] InvalidGroupName),
-    /// The hook's name is not one.
-    #[error("the lifecycle message has an invalid LifecycleHookName")]
-    InvalidHookName(#[source] InvalidHookName),
 }
 
-/// Reads an event, which is JSON. `hooks` are the only hooks to act on; `None` is every hook. One message that cannot be understood
-/// does not hide the others.
-pub fn parse(
-    event: &str,
-    hooks: Option<&[HookName]>,
-) -> Result<Vec<Result<Message, EventError>>, EventError> {
-    let event: &Value = &serde_json::from_str(event).map_err(EventError::MalformedMessage)?;
-    if let Some(records) = event.get("Records").and_then(Value::as_array) {
+/// Reads an event, which is JSON. `hooks` are the only hooks to act on; `None` is every hook.
+pub fn parse(event: &str, hooks: Option<&[HookName]>) -> Result<Event, EventError> {
+    match Json::parse(event).map_err(EventError::MalformedMessage)? {
+        Json::Object(fields) => parse_object(&fields, hooks),
+        // A hook that has a function as its target may hand its message over as a string; so may a schedule.
+        Json::Text(text) => match Json::parse(&text) {
+            Ok(Json::Object(fields)) if !is_auto_scaling(&fields) && fields.has(ACTION) => order(&fields),
+            _ => Ok(Event::Messages(vec![parse_text(&text, hooks)])),
+        },
+        Json::Other => Err(EventError::UnknownEvent("it is not a JSON object".to_owned())),
+    }
+}
+
+fn parse_object(event: &Fields<'_>, hooks: Option<&[HookName]>) -> Result<Event, EventError> {
+    if let Some(records) = event.list("Records") {
         if records.is_empty() {
             return Err(EventError::UnknownEvent("Records is empty".to_owned()));
         }
-        return Ok(records.iter().map(|record| parse_record(record, hooks)).collect());
+        return Ok(Event::Messages(records.iter().map(|record| parse_record(record, hooks)).collect()));
     }
-    match event {
-        // A hook that has a function as its target may hand its message over as a string.
-        Value::String(text) => Ok(vec![parse_text(text, hooks)]),
-        Value::Object(_) if is_auto_scaling(event) => Ok(vec![parse_message(event, hooks)]),
-        Value::Object(fields) => {
-            let names: Vec<&str> = fields.keys().map(String::as_str).take(10).collect();
-            let fields = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            Err(EventError::UnknownEvent(format!("its fields are: {fields}")))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-            Err(EventError::UnknownEvent("it is not a JSON object".to_owned()))
-        }
+    if is_auto_scaling(event) {
+        return Ok(Event::Messages(vec![parse_message(event, hooks)]));
+    }
+    if event.has(ACTION) {
+        return order(event);
+    }
+    if is_scheduled(event) {
+        return Ok(Event::Sweep);
+    }
+    let names: Vec<String> = event.names().take(10).map(quoted).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    Err(EventError::UnknownEvent(format!("its fields are: {names}")))
+}
+
+/// The field in which whoever invokes the function says what to do.
+const ACTION: &str = "action";
+
+/// An order: `{"action":"sweep"}`.
+fn order(event: &Fields<'_>) -> Result<Event, EventError> {
+    let unknown = |what: &str| {
+        Err(EventError::UnknownEvent(format!("its action is {what}; the only one is \"sweep\"")))
+    };
+    match event.text(ACTION).as_deref() {
+        Some("sweep") => Ok(Event::Sweep),
+        Some(other) => unknown(&quoted(other)),
+        None => unknown("not a string"),
     }
 }
 
-fn parse_record(record: &Value, hooks: Option<&[HookName]>) -> Result<Message, EventError> {
-    if let Some(text) = record.pointer("/Sns/Message").and_then(Value::as_str) {
-        return parse_text(text, hooks);
+/// What a schedule of `EventBridge` sends if it was not told what to send: of a rule or of the scheduler.
+fn is_scheduled(event: &Fields<'_>) -> bool {
+    event.text("detail-type").as_deref() == Some("Scheduled Event")
+        && matches!(event.text("source").as_deref(), Some("aws.events" | "aws.scheduler"))
+}
+
+fn parse_record(record: &RawValue, hooks: Option<&[HookName]>) -> Result<Message, EventError> {
+    let Json::Object(record) = Json::of(record).map_err(EventError::MalformedMessage)? else {
+        return Err(EventError::UnknownEvent("a record that is not a JSON object".to_owned()));
+    };
+    if let Some(text) = record.object("Sns").and_then(|sns| sns.text("Message")) {
+        return parse_text(&text, hooks);
     }
-    let source =
-        text(record, "EventSource").or_else(|| text(record, "eventSource")).unwrap_or("an unnamed source");
-    Err(EventError::UnknownEvent(format!("a record of {source:.64} without an SNS message")))
+    let source = record.text("EventSource").or_else(|| record.text("eventSource"));
+    let source = source.map_or_else(|| "an unnamed source".to_owned(), |source| quoted(&source));
+    Err(EventError::UnknownEvent(format!("a record of {source} without an SNS message that can be read")))
 }
 
 fn parse_text(text: &str, hooks: Option<&[HookName]>) -> Result<Message, EventError> {
-    let message: Value = serde_json::from_str(text).map_err(EventError::MalformedMessage)?;
-    if is_auto_scaling(&message) {
-        return parse_message(&message, hooks);
-    }
-    // Topics are shared: an alarm or a build notification beside ours is not an error.
-    Ok(Message::Ignored(Ignored {
-        reason: Reason::ForeignMessage,
-        instance: None,
-        group: None,
-        hook: None,
-        explanation: "a message on the topic that is not from Auto Scaling".to_owned(),
-    }))
-}
-
-fn is_auto_scaling(message: &Value) -> bool {
-    const MARKERS: [&str; 4] =
-        ["LifecycleTransition", "LifecycleActionToken", "LifecycleHookName", "EC2InstanceId"];
-    MARKERS.iter().any(|marker| message.get(marker).is_some())
-        || text(message, "Service") == Some("AWS Auto Scaling")
-        || text(message, "Event").is_some_and(|event| event.starts_with("autoscaling:"))
-}
-
-fn text<'a>(message: &'a Value, field: &str) -> Option<&'a str> {
-    message.get(field).and_then(Value::as_str)
-}
-
-/// A field of Auto Scaling's message. Any may be missing; what is needed is asked for where it is.
-fn field<'a>(message: &'a Value, name: &'static str) -> Result<Option<&'a str>, EventError> {
-    match message.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            Err(EventError::NotAString(name))
-        }
+    match Json::parse(text).map_err(EventError::MalformedMessage)? {
+        Json::Object(message) if is_auto_scaling(&message) => parse_message(&message, hooks),
+        // Topics are shared: an alarm or a build notification beside ours is not an error.
+        Json::Object(_) | Json::Text(_) | Json::Other => Ok(Message::Ignored(Ignored {
+            reason: Reason::ForeignMessage,
+            instance: None,
+            group: None,
+            hook: None,
+            explanation: "a message on the topic that is not from Auto Scaling".to_owned(),
+        })),
     }
 }
 
-fn parse_message(message: &Value, hooks: Option<&[HookName]>) -> Result<Message, EventError> {
-    let group = field(message, "AutoScalingGroupName")?.map(GroupName::parse).transpose();
-    let group = group.map_err(EventError::InvalidGroupName)?;
-    let hook = field(message, "LifecycleHookName")?.map(HookName::parse).transpose();
-    let hook = hook.map_err(EventError::InvalidHookName)?;
-    let instance = field(message, "EC2InstanceId")?;
-    let ignored = |reason, explanation: String| {
-        let instance = instance.and_then(|text| InstanceId::parse(text).ok());
-        Ok(Message::Ignored(Ignored {
-            reason,
-            instance,
-            group: group.clone(),
-            hook: hook.clone(),
-            explanation,
-        }))
-    };
-
-    match (field(message, "LifecycleTransition")?, field(message, "Event")?) {
-        (Some("autoscaling:EC2_INSTANCE_TERMINATING"), _) => {}
-        (Some("autoscaling:EC2_INSTANCE_LAUNCHING"), _) => {
-            return ignored(
-                Reason::LaunchTransition,
-                "an instance is being launched; a launch never drains".to_owned(),
-            );
-        }
-        (Some(transition), _) => return Err(EventError::UnknownTransition(format!("{transition:.100}"))),
-        (None, Some("autoscaling:TEST_NOTIFICATION")) => {
-            return ignored(
-                Reason::TestNotification,
-                "the test message that Auto Scaling sends at set-up".to_owned(),
-            );
-        }
-        (None, Some(event)) => {
-            return ignored(
-                Reason::GroupNotification,
-                format!("{event:.100}, an ordinary notification of the group, not a lifecycle action"),
-            );
-        }
-        (None, None) => return Err(EventError::UnknownTransition("it is missing".to_owned())),
+/// A stranger's text as it may stand in a log or an error: in quotation marks, on one line, 64 characters of it.
+fn quoted(text: &str) -> String {
+    const LONGEST: usize = 64;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
     }
-    if let Some(hooks) = hooks
-        && !hook.as_ref().is_some_and(|hook| hooks.contains(hook))
-    {
-        let name = hook.as_ref().map_or("a hook without a name", HookName::as_str);
-        return ignored(Reason::OtherHook, format!("{name} is not in LIFECYCLE_HOOK_NAME"));
-    }
-    let instance = instance.ok_or(EventError::MissingInstanceId)?;
-    let instance = InstanceId::parse(instance).map_err(EventError::InvalidInstanceId)?;
-    let cause = match (field(message, "Destination")?, field(message, "Action")?) {
-        (_, Some("ReplaceRootVolume")) => Cause::RootVolume,
-        (Some("WarmPool"), _) => Cause::WarmPool,
-        _ => Cause::Terminate,
-    };
-    // A time that cannot be read costs a little precision later; it is no reason to leave work on a dying instance.
-    let hook_started_at: Option<Timestamp> = field(message, "Time")?.and_then(|time| time.parse().ok());
-    Ok(Message::Target(Target { instance, group, hook, cause, hook_started_at }))
 }
 
 #[cfg(test)]

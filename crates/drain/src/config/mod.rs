@@ -1,17 +1,20 @@
 //! Configuration from environment variables: parsed from a lookup closure, every problem reported at once.
 
 mod duration;
+mod groups;
 mod reader;
 mod variables;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
 use drain_core::ids::HookName;
-use drain_core::policy::Policy;
+use drain_core::policy::{ActionResult, OnNodeNotFound, Policy};
+use drain_http::Trust;
+use jiff::SignedDuration;
 use nomad_client::BaseUrl;
 
+pub use groups::{GroupPattern, GroupSelection, HOLD_TAG, WATCH_TAG, is_on};
 use reader::Reader;
 pub use variables::{VARIABLES, Variable, markdown_table};
 
@@ -22,8 +25,8 @@ pub struct Config {
     pub nomad_addr: BaseUrl,
     /// Nomad's region; without it the region of the servers that answer.
     pub nomad_region: Option<String>,
-    /// The file with the only authorities that are believed about Nomad; without it, the public ones are.
-    pub nomad_cacert: Option<PathBuf>,
+    /// The only authorities that are believed about Nomad (`NOMAD_CACERT`); without them, the public ones are.
+    pub nomad_trust: Option<Trust>,
     /// Where the token comes from; `None` for a cluster without ACLs.
     pub token_parameter: Option<String>,
     /// How nodes are found.
@@ -34,9 +37,25 @@ pub struct Config {
     pub hooks: Option<Vec<HookName>>,
     /// What decisions depend on.
     pub policy: Policy,
+    /// For how long a sweep goes on looking at what it has found (`SWEEP_LINGER`).
+    pub sweep_linger: SignedDuration,
+    /// For how long the invocation of an event goes on looking at its instances (`EVENT_LINGER`). `None` is as long as
+    /// the invocation lasts: without a sweep nobody else would complete the hook.
+    pub event_linger: Option<SignedDuration>,
+    /// The time between two looks at the same instance within an invocation (`POLL_INTERVAL`).
+    pub poll_interval: SignedDuration,
+    /// The groups that the sweep looks after (`AUTO_SCALING_GROUPS`).
+    pub groups: GroupSelection,
     /// How AWS is reached.
     pub aws: AwsSettings,
+    /// What the operator should know and what keeps nothing from working, one sentence each.
+    pub warnings: Vec<String>,
+    /// See [`Config::sweep_hooks`].
+    sweep_hooks: Vec<HookName>,
 }
+
+/// The hook on which the sweep and `EventBridge`'s events act while `LIFECYCLE_HOOK_NAME` is unset.
+pub const DEFAULT_HOOK: &str = "nomad-drain-hook";
 
 /// How the node of an instance is found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -89,7 +108,8 @@ impl ConfigurationError {
 }
 
 impl Config {
-    /// Reads the configuration. `lookup` gives the value of an environment variable.
+    /// Reads the configuration, and the file that `NOMAD_CACERT` names. `lookup` gives the value of an environment
+    /// variable. The error lists every problem that there is.
     pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigurationError> {
         use variables as var;
 
@@ -101,36 +121,86 @@ impl Config {
         );
         let node_lookup = lookup_choice.unwrap_or(NodeLookup::Auto);
         let token_parameter =
-            if nomad_acl.unwrap_or(true) { reader.derived(&var::NOMAD_TOKEN_PARAMETER) } else { None };
+            if nomad_acl.unwrap_or(true) { reader.parameter(&var::NOMAD_TOKEN_PARAMETER) } else { None };
         let nomad_addr = reader.address(&var::NOMAD_ADDR);
         let agent_url = reader.agent_url(&var::NOMAD_AGENT_URL);
         let agent_chosen = reader.is_set(&var::NOMAD_AGENT_URL) || lookup_choice == Some(NodeLookup::Agent);
-        let policy = Policy {
-            drain_deadline: reader.duration(&var::DRAIN_DEADLINE).unwrap_or_default(),
-            ignore_system_jobs: reader.boolean(&var::DRAIN_IGNORE_SYSTEM_JOBS).unwrap_or_default(),
-            dry_run: reader.boolean(&var::DRY_RUN).unwrap_or_default(),
-            ..Policy::default()
+        let policy = policy(&mut reader);
+        let hooks = reader.names(&var::LIFECYCLE_HOOK_NAME, HookName::parse);
+        let sweep_hooks =
+            hooks.clone().unwrap_or_else(|| HookName::parse(DEFAULT_HOOK).into_iter().collect());
+        let groups = reader
+            .names(&var::AUTO_SCALING_GROUPS, GroupPattern::parse)
+            .map_or(GroupSelection::Tagged, GroupSelection::Patterns);
+        let sweep_linger = reader.duration(&var::SWEEP_LINGER).unwrap_or_default();
+        let event_linger = if policy.sweep {
+            reader.duration(&var::EVENT_LINGER)
+        } else {
+            reader.duration_if_set(&var::EVENT_LINGER)
         };
-        let hooks = reader.hook_names(&var::LIFECYCLE_HOOK_NAME);
+        let poll_interval = reader.duration(&var::POLL_INTERVAL).unwrap_or_default();
         let nomad_region = reader.text(&var::NOMAD_REGION);
-        let nomad_cacert = reader.text(&var::NOMAD_CACERT).map(PathBuf::from);
+        let nomad_trust = reader.trust(&var::NOMAD_CACERT);
         let calls_aws = nomad_acl.unwrap_or(true) || node_lookup != NodeLookup::Server;
         let aws = reader.aws(calls_aws);
+        let warnings = reader.set_for_nothing(variables::NOT_READ_YET);
 
         match (nomad_addr, agent_url, reader.into_problems()) {
             (Some(nomad_addr), Some(template), problems) if problems.is_empty() => Ok(Self {
                 nomad_addr,
                 nomad_region,
-                nomad_cacert,
+                nomad_trust,
                 token_parameter,
                 node_lookup,
                 agent_url: AgentUrl { template, chosen: agent_chosen },
                 hooks,
                 policy,
+                sweep_linger,
+                event_linger,
+                poll_interval,
+                groups,
                 aws,
+                warnings,
+                sweep_hooks,
             }),
             (_, _, problems) => Err(ConfigurationError { problems }),
         }
+    }
+
+    /// The hooks on which the sweep and `EventBridge`'s events act: describe calls never say which hook holds an
+    /// instance, and `EventBridge` tells of every hook. Those of `LIFECYCLE_HOOK_NAME`, else [`DEFAULT_HOOK`].
+    pub fn sweep_hooks(&self) -> &[HookName] {
+        &self.sweep_hooks
+    }
+}
+
+/// What decisions depend on. What cannot be read is a problem of the reader's, and its value here is never used.
+fn policy(reader: &mut Reader<'_>) -> Policy {
+    use variables as var;
+
+    let results = [("continue", ActionResult::Continue), ("abandon", ActionResult::Abandon)];
+    let not_found = [
+        ("continue", OnNodeNotFound::Complete(ActionResult::Continue)),
+        ("abandon", OnNodeNotFound::Complete(ActionResult::Abandon)),
+        ("hold", OnNodeNotFound::Hold),
+    ];
+    let drain_deadline = reader.duration(&var::DRAIN_DEADLINE).unwrap_or_default();
+    Policy {
+        drain_deadline,
+        ignore_system_jobs: reader.boolean(&var::DRAIN_IGNORE_SYSTEM_JOBS).unwrap_or_default(),
+        dry_run: reader.boolean(&var::DRY_RUN).unwrap_or_default(),
+        sweep: reader.boolean(&var::SWEEP).unwrap_or_default(),
+        max_hold: reader
+            .duration_if_set(&var::MAX_HOLD)
+            .unwrap_or_else(|| drain_deadline.saturating_add(drain_deadline)),
+        kill_grace: reader.duration(&var::KILL_GRACE).unwrap_or_default(),
+        on_drain_timeout: reader.choice(&var::ON_DRAIN_TIMEOUT, &results).unwrap_or(ActionResult::Continue),
+        on_node_not_found: reader.choice(&var::ON_NODE_NOT_FOUND, &not_found).unwrap_or(OnNodeNotFound::Hold),
+        node_join_grace: reader.duration(&var::NODE_JOIN_GRACE).unwrap_or_default(),
+        disconnected_grace: reader.duration(&var::DISCONNECTED_GRACE).unwrap_or_default(),
+        down_grace: reader.duration(&var::DOWN_GRACE).unwrap_or_default(),
+        settle_delay: reader.duration_or_zero(&var::SETTLE_DELAY).unwrap_or_default(),
+        pause: reader.boolean(&var::PAUSE).unwrap_or_default(),
     }
 }
 

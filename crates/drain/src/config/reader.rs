@@ -1,15 +1,18 @@
 //! Reads one variable after another and collects what is wrong with them.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
 
 use aws_credential_types::Credentials;
-use drain_core::ids::HookName;
+use drain_http::Trust;
 use jiff::SignedDuration;
 use nomad_client::BaseUrl;
 
 use super::variables::{ENV, REGION, Variable};
 use super::{AwsSettings, duration};
 use crate::aws::Service;
+use crate::error::Causes;
 
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
@@ -35,42 +38,59 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn boolean(&mut self, variable: &Variable) -> Option<bool> {
-        self.parsed(variable, "one of true, false, on, off, 1, 0", |text| {
-            match text.to_ascii_lowercase().as_str() {
-                "true" | "on" | "1" => Some(true),
-                "false" | "off" | "0" => Some(false),
-                _ => None,
-            }
+        self.parsed(variable, |text| match text.to_ascii_lowercase().as_str() {
+            "true" | "on" | "1" => Ok(true),
+            "false" | "off" | "0" => Ok(false),
+            _ => Err("not one of true, false, on, off, 1, 0".to_owned()),
         })
     }
 
     pub(super) fn duration(&mut self, variable: &Variable) -> Option<SignedDuration> {
-        let format =
-            "a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms)";
-        self.parsed(variable, format, duration::parse)
+        self.parsed(variable, |text| duration::parse(text).map_err(str::to_owned))
+    }
+
+    /// A duration, if the variable is set: for one without a default of its own.
+    pub(super) fn duration_if_set(&mut self, variable: &Variable) -> Option<SignedDuration> {
+        if self.is_set(variable) { self.duration(variable) } else { None }
+    }
+
+    /// A duration that may be zero.
+    pub(super) fn duration_or_zero(&mut self, variable: &Variable) -> Option<SignedDuration> {
+        self.parsed(variable, |text| duration::parse_or_zero(text).map_err(str::to_owned))
     }
 
     pub(super) fn choice<T: Copy>(&mut self, variable: &Variable, choices: &[(&str, T)]) -> Option<T> {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        self.parsed(variable, &format!("one of {}", names.join(", ")), |text| {
-            choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, choice)| *choice)
+        self.parsed(variable, |text| {
+            let chosen = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+            chosen.map(|(_, choice)| *choice).ok_or_else(|| {
+                let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+                format!("not one of {}", names.join(", "))
+            })
         })
     }
 
-    pub(super) fn hook_names(&mut self, variable: &Variable) -> Option<Vec<HookName>> {
+    /// Names separated by commas, or globs for them, if the variable is set. There has to be one.
+    pub(super) fn names<T, E: fmt::Display>(
+        &mut self,
+        variable: &Variable,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
         let text = self.value(variable.name)?;
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(HookName::parse);
-        match names.collect::<Result<Vec<_>, _>>() {
-            Ok(names) if !names.is_empty() => Some(names),
-            Ok(_) => {
-                self.problem(variable.name, "has no name in it");
-                None
-            }
-            Err(error) => {
-                self.problem(variable.name, &error.to_string());
-                None
+        let mut names = Vec::new();
+        let mut all_good = true;
+        for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            match parse(name) {
+                Ok(name) => names.push(name),
+                Err(error) => {
+                    self.problem(variable.name, &error.to_string());
+                    all_good = false;
+                }
             }
         }
+        if names.is_empty() && all_good {
+            self.problem(variable.name, "has no name in it");
+        }
+        (all_good && !names.is_empty()).then_some(names)
     }
 
     /// The variable's value, or its default with `{ENV}` and `{REGION}` filled in.
@@ -80,18 +100,22 @@ impl<'a> Reader<'a> {
         }
         let mut text = variable.default.to_owned();
         let mut missing = Vec::new();
+        let mut usable = true;
         for part in [&ENV, &REGION] {
             let place = format!("{{{}}}", part.name);
             if !text.contains(&place) {
                 continue;
             }
             match self.value(part.name) {
-                Some(value) => text = text.replace(&place, &value),
+                Some(value) => {
+                    usable &= self.check_name_part(part.name, &value);
+                    text = text.replace(&place, &value);
+                }
                 None => missing.push(part.name),
             }
         }
         if missing.is_empty() {
-            return Some(text);
+            return usable.then_some(text);
         }
         let missing = missing.join(" and ");
         let name = variable.name;
@@ -105,6 +129,19 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// The name of an SSM parameter. A value that looks like what belongs into the parameter is not repeated.
+    pub(super) fn parameter(&mut self, variable: &Variable) -> Option<String> {
+        let name = self.derived(variable)?;
+        if is_uuid(&name) {
+            self.problem(
+                variable.name,
+                "looks like a token: it takes the name of the SSM parameter that holds the token",
+            );
+            return None;
+        }
+        Some(name)
+    }
+
     pub(super) fn address(&mut self, variable: &Variable) -> Option<BaseUrl> {
         let text = self.derived(variable)?;
         BaseUrl::parse(&text).map_err(|error| self.problem(variable.name, &error.to_string())).ok()
@@ -113,7 +150,14 @@ impl<'a> Reader<'a> {
     /// An address with a place for an IP.
     pub(super) fn agent_url(&mut self, variable: &Variable) -> Option<String> {
         let template = self.derived(variable)?;
-        match BaseUrl::parse(&template.replace("{ip}", "10.0.0.1")) {
+        let example = template.replace("{ip}", "10.0.0.1");
+        if example.contains(['{', '}']) {
+            let problem =
+                format!("is {template:?}: only {{ip}} is replaced, by the instance's private IP address");
+            self.problem(variable.name, &problem);
+            return None;
+        }
+        match BaseUrl::parse(&example) {
             Ok(_) => Some(template),
             Err(error) => {
                 self.problem(variable.name, &error.to_string());
@@ -122,12 +166,37 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The authorities in a PEM file, if the variable is set.
+    pub(super) fn trust(&mut self, variable: &Variable) -> Option<Trust> {
+        let path = self.value(variable.name)?;
+        match Trust::pem_file(Path::new(&path)) {
+            Ok(trust) => Some(trust),
+            Err(error) => {
+                self.problem(variable.name, &format!("cannot be used: {}", Causes(&error)));
+                None
+            }
+        }
+    }
+
+    /// One sentence for each of `names` that is set.
+    pub(super) fn set_for_nothing(&self, names: &[&str]) -> Vec<String> {
+        let set = names.iter().filter(|name| self.value(name).is_some());
+        set.map(|name| format!("{name} is set, and this version does not read it")).collect()
+    }
+
     /// The settings that every AWS SDK reads. `needed` is whether anything configured calls AWS.
     pub(super) fn aws(&mut self, needed: bool) -> AwsSettings {
-        let region = self.value("AWS_REGION").or_else(|| self.value(REGION.name));
-        if needed && region.is_none() {
-            self.problem("AWS_REGION", "is not set (Lambda sets it), and neither is REGION");
+        let region = ["AWS_REGION", REGION.name].into_iter().find_map(|name| Some((name, self.value(name)?)));
+        match &region {
+            Some((name, value)) => {
+                self.check_name_part(name, value);
+            }
+            None if needed => {
+                self.problem("AWS_REGION", "is not set (Lambda sets it), and neither is REGION");
+            }
+            None => {}
         }
+        let region = region.map(|(_, value)| value);
         let endpoint = self.endpoint("AWS_ENDPOINT_URL");
         let service_endpoints: BTreeMap<_, _> = Service::ALL
             .iter()
@@ -146,24 +215,34 @@ impl<'a> Reader<'a> {
         AwsSettings { region, endpoint, service_endpoints, credentials }
     }
 
+    /// Whether `value` can be a part of a host name and of a parameter's path; if not, says so once.
+    fn check_name_part(&mut self, name: &str, value: &str) -> bool {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let usable = value.chars().all(good);
+        let problem =
+            format!("{name} is {value:?}, which cannot be part of a host name or a path (A-Z a-z 0-9 - _ .)");
+        if !usable && !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+        usable
+    }
+
     fn endpoint(&mut self, name: &str) -> Option<BaseUrl> {
         let text = self.value(name)?;
         BaseUrl::parse(&text).map_err(|error| self.problem(name, &error.to_string())).ok()
     }
 
-    fn parsed<T>(
-        &mut self,
-        variable: &Variable,
-        allowed: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
+    /// The value, or the default, as `parse` reads it; the error of `parse` says what the text is instead.
+    fn parsed<T>(&mut self, variable: &Variable, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let text = self.value(variable.name);
-        let parsed = parse(text.as_deref().unwrap_or(variable.default));
-        if parsed.is_none() {
-            let text = text.unwrap_or_default();
-            self.problem(variable.name, &format!("is {text:?}, which is not {allowed}"));
+        match parse(text.as_deref().unwrap_or(variable.default)) {
+            Ok(parsed) => Some(parsed),
+            Err(instead) => {
+                let text = text.unwrap_or_default();
+                self.problem(variable.name, &format!("is {text:?}, which is {instead}"));
+                None
+            }
         }
-        parsed
     }
 
     fn problem(&mut self, name: &str, problem: &str) {
@@ -176,4 +255,10 @@ impl<'a> Reader<'a> {
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())
     }
+}
+
+/// Nomad's tokens are UUIDs.
+fn is_uuid(text: &str) -> bool {
+    let lengths = [8, 4, 4, 4, 12];
+    text.split('-').map(str::len).eq(lengths) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }

@@ -6,6 +6,8 @@ use jiff::SignedDuration;
 
 use super::*;
 
+mod refusals;
+
 fn parse(variables: &[(&str, &str)]) -> Result<Config, ConfigurationError> {
     let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
     Config::parse(|name| variables.get(name).map(|&value| value.to_owned()))
@@ -26,10 +28,7 @@ fn env_and_region_alone_give_a_whole_configuration() {
     assert_eq!(config.node_lookup, NodeLookup::Auto);
     assert_eq!(config.agent_url, AgentUrl { template: "http://{ip}:4646".to_owned(), chosen: false });
     assert_eq!(config.hooks, None);
-    assert_eq!(
-        config.policy,
-        Policy::default()
-    );
+    assert_eq!(config.policy, Policy::default());
     assert_eq!(config.aws.region.as_deref(), Some("eu-west-1"));
 }
 
@@ -100,6 +99,134 @@ fn hook_names_are_separated_by_commas() {
     let config = parse(&[("ENV", "p"), ("REGION", "r"), ("LIFECYCLE_HOOK_NAME", "one, two,")]).unwrap();
     let names: Vec<String> = config.hooks.unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(names, ["one", "two"]);
+}
+
+#[test]
+fn unset_variables_mean_what_the_contract_says() {
+    let config = parse(&[("ENV", "p"), ("REGION", "r")]).unwrap();
+    assert_eq!(config.policy, Policy::default());
+    assert_eq!(config.sweep_linger, SignedDuration::from_secs(50));
+    assert_eq!(config.event_linger, None);
+    assert_eq!(config.poll_interval, SignedDuration::from_secs(5));
+    assert_eq!(config.groups, GroupSelection::Tagged);
+    assert_eq!(config.sweep_hooks(), [HookName::parse("nomad-drain-hook").unwrap()]);
+}
+
+#[test]
+fn every_setting_reaches_the_policy() {
+    let config = parse(&[
+        ("ENV", "p"),
+        ("REGION", "r"),
+        ("DRAIN_DEADLINE", "10m"),
+        ("DRAIN_IGNORE_SYSTEM_JOBS", "1"),
+        ("DRY_RUN", "on"),
+        ("SWEEP", "on"),
+        ("SWEEP_LINGER", "1s"),
+        ("POLL_INTERVAL", "200ms"),
+        ("MAX_HOLD", "3h"),
+        ("KILL_GRACE", "3s"),
+        ("ON_DRAIN_TIMEOUT", "Abandon"),
+        ("ON_NODE_NOT_FOUND", "hold"),
+        ("NODE_JOIN_GRACE", "4s"),
+        ("DISCONNECTED_GRACE", "5s"),
+        ("DOWN_GRACE", "6s"),
+        ("PAUSE", "true"),
+        ("SETTLE_DELAY", "7s"),
+    ])
+    .unwrap();
+    let expected = Policy {
+        drain_deadline: SignedDuration::from_mins(10),
+        ignore_system_jobs: true,
+        dry_run: true,
+        sweep: true,
+        max_hold: SignedDuration::from_hours(3),
+        kill_grace: SignedDuration::from_secs(3),
+        on_drain_timeout: ActionResult::Abandon,
+        on_node_not_found: OnNodeNotFound::Hold,
+        node_join_grace: SignedDuration::from_secs(4),
+        disconnected_grace: SignedDuration::from_secs(5),
+        down_grace: SignedDuration::from_secs(6),
+        pause: true,
+        settle_delay: SignedDuration::from_secs(7),
+    };
+    assert_eq!(config.policy, expected);
+    assert_eq!(config.sweep_linger, SignedDuration::from_secs(1));
+    assert_eq!(config.poll_interval, SignedDuration::from_millis(200));
+}
+
+#[test]
+fn an_instance_is_held_for_twice_the_deadline_if_nothing_else_is_said() {
+    let max_hold = |deadline| {
+        parse(&[("ENV", "p"), ("REGION", "r"), ("DRAIN_DEADLINE", deadline)]).unwrap().policy.max_hold
+    };
+    assert_eq!(max_hold("90m"), SignedDuration::from_hours(3));
+    assert_eq!(max_hold("2562047h"), SignedDuration::from_hours(2 * 2_562_047));
+}
+
+#[test]
+fn an_event_lingers_as_long_as_it_can_unless_a_sweep_goes_on() {
+    let linger = |variables: &[(&str, &str)]| {
+        let mut all = vec![("ENV", "p"), ("REGION", "r")];
+        all.extend_from_slice(variables);
+        parse(&all).unwrap().event_linger
+    };
+    assert_eq!(linger(&[]), None);
+    assert_eq!(linger(&[("SWEEP", "on")]), Some(SignedDuration::from_secs(15)));
+    for sweep in ["on", "off"] {
+        let lingers = linger(&[("SWEEP", sweep), ("EVENT_LINGER", "3s")]);
+        assert_eq!(lingers, Some(SignedDuration::from_secs(3)), "{sweep}");
+    }
+}
+
+#[test]
+fn the_settle_delay_alone_may_be_zero() {
+    for zero in ["0", "0s"] {
+        let config = parse(&[("ENV", "p"), ("REGION", "r"), ("SETTLE_DELAY", zero)]).unwrap();
+        assert_eq!(config.policy.settle_delay, SignedDuration::ZERO);
+    }
+    assert_eq!(problems(&[("KILL_GRACE", "0"), ("DOWN_GRACE", "0s"), ("SETTLE_DELAY", "5")]).len(), 3);
+}
+
+#[test]
+fn groups_are_names_and_globs() {
+    let config =
+        parse(&[("ENV", "p"), ("REGION", "r"), ("AUTO_SCALING_GROUPS", "workers, spot-*,")]).unwrap();
+    let patterns = ["workers", "spot-*"].map(|text| GroupPattern::parse(text).unwrap());
+    assert_eq!(config.groups, GroupSelection::Patterns(patterns.to_vec()));
+}
+
+#[test]
+fn the_sweep_acts_on_the_named_hooks() {
+    let config = parse(&[("ENV", "p"), ("REGION", "r"), ("LIFECYCLE_HOOK_NAME", "one,two")]).unwrap();
+    assert_eq!(Some(config.sweep_hooks()), config.hooks.as_deref());
+}
+
+#[test]
+fn what_a_sweep_cannot_use_is_a_problem() {
+    let told = problems(&[
+        ("SWEEP", "daily"),
+        ("SWEEP_LINGER", "50"),
+        ("EVENT_LINGER", "long"),
+        ("POLL_INTERVAL", "0s"),
+        ("AUTO_SCALING_GROUPS", "good-*, a:b, c\td"),
+        ("MAX_HOLD", "forever"),
+        ("DRAIN_DEADLINE", "3000000h"),
+        ("ON_DRAIN_TIMEOUT", "hold"),
+        ("ON_NODE_NOT_FOUND", "panic"),
+    ]);
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    DRAIN_DEADLINE is "3000000h", which is longer than 2562047h, the longest that Nomad can be told (it counts nanoseconds in 64 bits)
+    SWEEP is "daily", which is not one of true, false, on, off, 1, 0
+    MAX_HOLD is "forever", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms)
+    ON_DRAIN_TIMEOUT is "hold", which is not one of continue, abandon
+    ON_NODE_NOT_FOUND is "panic", which is not one of continue, abandon, hold
+    AUTO_SCALING_GROUPS "a:b" is not the name of an Auto Scaling group (1 to 255 printable characters, no colon)
+    AUTO_SCALING_GROUPS "c\td" is not the name of an Auto Scaling group (1 to 255 printable characters, no colon)
+    SWEEP_LINGER is "50", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms)
+    EVENT_LINGER is "long", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms)
+    POLL_INTERVAL is "0s", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms)
+    "#);
+    assert_eq!(problems(&[("AUTO_SCALING_GROUPS", " , ")]), ["AUTO_SCALING_GROUPS has no name in it"]);
 }
 
 #[test]

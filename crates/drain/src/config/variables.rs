@@ -85,14 +85,110 @@ variables! {
     LIFECYCLE_HOOK_NAME {
         default: "",
         format: "names, separated by commas",
-        meaning: "Act only on these lifecycle hooks; others are ignored as `other_hook`. Without it, on every hook whose messages reach the function."
+        meaning: "Act only on these lifecycle hooks; others are ignored as `other_hook`. Without it, on every hook whose messages reach the function; the sweep, which cannot know the hook, acts on `nomad-drain-hook`."
     }
     DRY_RUN {
         default: "off",
         format: "boolean",
         meaning: "`on` finds the node and says what would be posted, and posts nothing."
     }
+    SWEEP {
+        default: "off",
+        format: "boolean",
+        meaning: "`on` says that a schedule invokes the function with `{\"action\":\"sweep\"}`, once a minute: long drains are left to it. Setting it deploys nothing."
+    }
+    SWEEP_LINGER {
+        default: "50s",
+        format: "duration",
+        meaning: "How long one sweep goes on looking at what it has found. Cut to end 5 s before the function's time-out."
+    }
+    EVENT_LINGER {
+        default: "15s",
+        format: "duration",
+        meaning: "How long the invocation of an event goes on looking at its instances, before it leaves them to the sweep. Cut to end 5 s before the function's time-out. With `SWEEP` off the default is as long as the function's time-out allows."
+    }
+    POLL_INTERVAL {
+        default: "5s",
+        format: "duration",
+        meaning: "Time between two looks at the same instance within one invocation."
+    }
+    AUTO_SCALING_GROUPS {
+        default: "",
+        format: "names or globs (`*`, `?`), separated by commas",
+        meaning: "Auto Scaling groups that the sweep looks after. Without it, those with the tag `nomad-drain` of any value but `off` and `false`."
+    }
+    MAX_HOLD {
+        default: "",
+        format: "duration",
+        meaning: "How long an instance is kept with heartbeats, from the hook's start, and never beyond the hook's global limit; then the hook's default result decides. Without it, 2 × `DRAIN_DEADLINE`."
+    }
+    KILL_GRACE {
+        default: "2m",
+        format: "duration",
+        meaning: "How long tasks may still be stopping after the drain's deadline, before `ON_DRAIN_TIMEOUT` decides."
+    }
+    ON_DRAIN_TIMEOUT {
+        default: "continue",
+        format: "`continue` or `abandon`",
+        meaning: "How the lifecycle action is completed when allocations still run after deadline and grace."
+    }
+    ON_NODE_NOT_FOUND {
+        default: "continue",
+        format: "`continue`, `abandon` or `hold`",
+        meaning: "How the lifecycle action of an instance without a node is completed, after `NODE_JOIN_GRACE`; `hold` keeps the instance as long as `MAX_HOLD` allows."
+    }
+    NODE_JOIN_GRACE {
+        default: "5m",
+        format: "duration",
+        meaning: "How long a node may take to join the cluster, from the hook's start."
+    }
+    DISCONNECTED_GRACE {
+        default: "2m",
+        format: "duration",
+        meaning: "How long a node may be `disconnected` before its work counts as lost."
+    }
+    DOWN_GRACE {
+        default: "60s",
+        format: "duration",
+        meaning: "How long a node may be `down` before its work counts as lost."
+    }
+    PAUSE {
+        default: "off",
+        format: "boolean",
+        meaning: "`on` sends heartbeats and does nothing else: no drain, no completion. For one group, the tag `nomad-drain-hold`."
+    }
+    SETTLE_DELAY {
+        default: "0",
+        format: "duration, or `0`",
+        meaning: "How long to wait between \"everything has stopped\" and the completion of the lifecycle action."
+    }
 }
+
+/// Names that are set aside for later versions. Who sets one should learn that it does nothing yet.
+pub(super) const NOT_READ_YET: &[&str] = &[
+    "ON_LAUNCH",
+    "LAUNCH_HOOK_NAME",
+    "ON_REBALANCE",
+    "ON_SCHEDULED_CHANGE",
+    "RESTORE_AFTER",
+    "PURGE_NODES",
+    "MAX_DRAINS_PER_GROUP",
+    "NOMAD_TOKEN",
+    "NOMAD_TOKEN_SECRET",
+    "NOMAD_AUTH_METHOD",
+    "NOMAD_AUTH_AUDIENCE",
+    "NOMAD_CAPATH",
+    "NOMAD_CLIENT_CERT",
+    "NOMAD_CLIENT_KEY",
+    "NOMAD_TLS_SERVER_NAME",
+    "NOMAD_SKIP_VERIFY",
+    "NOMAD_CACERT_PARAMETER",
+    "NOMAD_CLIENT_CERT_PARAMETER",
+    "NOMAD_CLIENT_KEY_PARAMETER",
+    "CLUSTERS_PARAMETER",
+    "NOTIFY_TOPIC_ARN",
+    "NOTIFY_WEBHOOK_PARAMETER",
+];
 
 /// The table for the README.
 pub fn markdown_table() -> String {
