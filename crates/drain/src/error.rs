@@ -1,10 +1,11 @@
 //! Why an instance could not be drained, for the person who reads it: what failed, on what, why, and what to do.
 
+mod meaning;
 mod next_step;
 
 use std::fmt;
 
-use drain_core::ids::{InstanceId, InvalidNodeId, NodeId};
+use drain_core::ids::{GroupName, InstanceId, InvalidNodeId, NodeId};
 use drain_http::HttpError;
 use nomad_client::{InvalidToken, NomadError, RefusalKind};
 
@@ -81,6 +82,24 @@ pub enum Error {
         #[source]
         source: AwsError,
     },
+    /// A call to Auto Scaling failed.
+    #[error("Auto Scaling did not do what it was asked{}", for_group(group.as_ref()))]
+    AutoScaling {
+        /// The group that the call was about.
+        group: Option<GroupName>,
+        /// What went wrong.
+        #[source]
+        source: AwsError,
+    },
+    /// A target without a group or a hook has no lifecycle action.
+    #[error("nobody said which lifecycle hook holds {instance}")]
+    NoLifecycleAction {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// The invocation's time is over.
+    #[error("the invocation's time is over")]
+    OutOfTime,
     /// The agent on the instance gives no answer.
     #[error("the Nomad agent of {instance} at {address} is unreachable")]
     AgentUnreachable {
@@ -193,20 +212,25 @@ impl Error {
     /// What a failed request to Nomad's servers means. `parameter` is where the token came from, if there is one.
     pub(crate) fn nomad(parameter: Option<&str>, error: NomadError) -> Self {
         match &error {
-            NomadError::NoAnswer {
-                source: HttpError::CertificateRejected { .. } | HttpError::Tls { .. },
-                ..
-            } => Self::TlsVerificationFailed(error),
+            NomadError::NoAnswer { source: HttpError::CertificateRejected { .. }, .. } => {
+                Self::TlsVerificationFailed(error)
+            }
             NomadError::Refused { refusal, .. } => match refusal.kind {
                 RefusalKind::Token => {
                     Self::NomadTokenRefused { parameter: parameter.map(str::to_owned), source: error }
                 }
                 RefusalKind::NoLeader => Self::NoClusterLeader(error),
                 RefusalKind::NodeNotFound => Self::NodeGone(error),
-                RefusalKind::TooManyConnections | RefusalKind::Other => Self::NomadRefused(error),
+                RefusalKind::TooManyConnections
+                | RefusalKind::NoPathToRegion
+                | RefusalKind::AclsDisabled
+                | RefusalKind::Redirected
+                | RefusalKind::Other => Self::NomadRefused(error),
             },
             NomadError::InvalidRequest { .. } => Self::NomadRefused(error),
-            NomadError::NoAnswer { .. } | NomadError::Unreadable { .. } => Self::NomadUnavailable(error),
+            NomadError::NoAnswer { .. } | NomadError::Unreadable { .. } | NomadError::Stale { .. } => {
+                Self::NomadUnavailable(error)
+            }
         }
     }
 
@@ -247,7 +271,8 @@ impl Error {
         match self {
             Self::TokenParameterAccessDenied { source, .. }
             | Self::TokenUnavailable { source, .. }
-            | Self::Ec2Unavailable { source, .. } => source.is_transient(),
+            | Self::Ec2Unavailable { source, .. }
+            | Self::AutoScaling { source, .. } => source.is_transient(),
             Self::AgentUnreachable { source, .. }
             | Self::NomadTokenRefused { source, .. }
             | Self::NodeGone(source)
@@ -268,15 +293,17 @@ impl Error {
             | Self::WrongNode { .. }
             | Self::InvalidNodeId(_)
             | Self::AnotherNode { .. }
+            | Self::NoLifecycleAction { .. }
+            | Self::OutOfTime
             | Self::FilterIgnored { .. } => false,
         }
     }
 
-    /// Whether nothing listens where we asked.
+    /// Whether nobody was there to ask: nothing listens at the address, or its name could not be looked up.
     pub(crate) fn is_connection_refused(&self) -> bool {
         let mut cause: Option<&dyn std::error::Error> = Some(self);
         while let Some(error) = cause {
-            if error.downcast_ref::<HttpError>().is_some_and(HttpError::is_refused) {
+            if error.downcast_ref::<HttpError>().is_some_and(HttpError::found_nobody) {
                 return true;
             }
             cause = error.source();
@@ -295,8 +322,6 @@ impl Error {
                 EventError::UnknownTransition(_) => "UnknownTransition",
                 EventError::MissingInstanceId => "MissingInstanceId",
                 EventError::InvalidInstanceId(_) => "InvalidInstanceId",
-                EventError::InvalidGroupName(_) => "InvalidGroupName",
-                EventError::InvalidHookName(_) => "InvalidHookName",
             },
             Self::TokenParameterNotFound { .. } => "TokenParameterNotFound",
             Self::TokenParameterAccessDenied { .. } => "TokenParameterAccessDenied",
@@ -305,6 +330,9 @@ impl Error {
             Self::InstanceNotFound { .. } => "InstanceNotFound",
             Self::NoPrivateIp { .. } => "NoPrivateIp",
             Self::Ec2Unavailable { .. } => "Ec2Unavailable",
+            Self::AutoScaling { .. } => "AutoScalingUnavailable",
+            Self::NoLifecycleAction { .. } => "NoLifecycleAction",
+            Self::OutOfTime => "OutOfTime",
             Self::AgentUnreachable { .. } => "AgentUnreachable",
             Self::AgentTokenRefused { .. } => "AgentTokenRefused",
             Self::AgentNeedsToken { .. } => "AgentNeedsToken",
@@ -327,6 +355,10 @@ impl Error {
     pub fn explanation(&self) -> String {
         format!("{}. {}", Causes(self), self.next_step())
     }
+}
+
+fn for_group(group: Option<&GroupName>) -> String {
+    group.map_or_else(String::new, |group| format!(" for group {group}"))
 }
 
 fn of_parameter(parameter: Option<&str>) -> String {

@@ -1,120 +1,110 @@
-//! The loop: *observe → decide → apply*, and again until nothing is left to do. Start reading here.
+//! The loop: *observe → decide → apply*, and again until nothing is left to do or no time is left. Start reading here.
 
-use drain_core::decide::{Action, Decision, DrainRequest, decide};
-use drain_core::observation::{Observation, Target};
+mod case;
+mod look;
+mod outcome;
+mod step;
+mod words;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use drain_core::decide::{Decision, decide};
 use drain_core::policy::Policy;
 use drain_core::reason::Reason;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+pub use case::{Found, Subject};
+pub(crate) use words::READ_JOB;
 
 use crate::error::{Causes, Error};
 use crate::report::ReportEntry;
+use crate::world::World;
+use case::Case;
 
-/// The world as the loop sees it: the real one, or a test's.
-pub trait World {
-    /// Reads the node again, after whatever has been applied.
-    fn observe(&self, seen: &Observation) -> impl Future<Output = Result<Observation, Error>>;
-
-    /// Carries out an action, once. If it fails, the action may have taken effect all the same.
-    fn apply(&self, action: &Action) -> impl Future<Output = Result<(), Error>>;
-
-    /// Waits a moment before the next attempt; `false` if no time is left for one. `attempts` failed so far.
-    fn pause(&self, attempts: u32) -> impl Future<Output = bool>;
-
-    /// The time.
-    fn now(&self) -> Timestamp;
+/// What holds for every instance of one invocation.
+#[derive(Debug)]
+pub struct Rules<'a> {
+    /// What the operator has asked for.
+    pub policy: &'a Policy,
+    /// Whether this invocation is a sweep: then a failure is left to the next one.
+    pub sweeping: bool,
+    /// How long to wait between two looks.
+    pub poll_interval: SignedDuration,
+    /// Until when an instance is looked at whose drain has begun.
+    pub linger_until: Timestamp,
+    /// Until when an invocation tries to begin.
+    pub ends: Timestamp,
+    /// What has been warned of: each warning is given once in an invocation.
+    pub warned: RefCell<BTreeSet<String>>,
 }
 
-/// Brings one node to where it should be, from what has just been seen of it.
+impl Rules<'_> {
+    /// Warns, unless this invocation has said the same already.
+    pub fn warn_once(&self, warning: &str) {
+        if self.warned.borrow_mut().insert(warning.to_owned()) {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    /// A question that got no answer, while the rest goes on: a missing permission is said once, with what grants it.
+    pub(crate) fn failed(&self, error: &Error, what: &str) {
+        match words::missing_permission(error) {
+            Some(warning) => self.warn_once(&warning),
+            None => note(error, what),
+        }
+    }
+}
+
+/// Brings one instance to where it should be: its nodes drained, its hook completed.
 ///
-/// A drain is never posted twice blindly: a second POST would move its deadline. When the answer to a POST does not
-/// come, the node is read, and what it shows decides.
+/// Nothing is remembered between invocations, and little within one: what is there is looked at again before every
+/// decision. A drain is never posted twice blindly, because a second POST would move its deadline: when the answer to a
+/// POST does not come, the node is read, and what it shows decides.
 pub async fn reconcile(
     world: &impl World,
-    policy: &Policy,
-    mut seen: Observation,
-) -> Result<ReportEntry, Error> {
-    let mut unanswered: Option<DrainRequest> = None;
-    let mut attempts = 0;
+    rules: &Rules<'_>,
+    subject: Subject,
+) -> Result<Vec<ReportEntry>, Error> {
+    let mut case = Case::new(world, rules, subject);
+    let mut said: Option<Reason> = None;
     loop {
-        if let Some(request) = unanswered.take()
-            && took_effect(&request, &seen)
-        {
-            return Ok(entry(&seen, policy, request.reason));
-        }
-        let action = match decide(&seen, policy, world.now()) {
-            Decision::Finish(reason) => return Ok(entry(&seen, policy, reason)),
-            Decision::Act(action) => action,
-        };
-        match world.apply(&action).await {
-            Ok(()) => {
-                let Action::Drain(request) = action;
-                return Ok(entry(&seen, policy, request.reason));
-            }
-            Err(error) if error.is_transient() => {
-                attempts += 1;
-                tracing::warn!(error = %Causes(&error), attempts, "the drain may or may not have been posted: reading the node");
-                if !world.pause(attempts).await {
-                    return Err(error);
+        case.look().await?;
+        let (until, why) = match decide(&case.seen, rules.policy, world.now()) {
+            Decision::Finish(reason) => return Ok(case.finish(reason)),
+            Decision::Act(action) => {
+                if let Some(entries) = case.apply(action).await? {
+                    return Ok(entries);
                 }
-                seen = world.observe(&seen).await?;
-                let Action::Drain(request) = action;
-                unanswered = Some(request);
+                continue;
             }
-            Err(error) => return Err(error),
+            Decision::Wait { until, why } => (until, why),
+        };
+        let end = case.time_left();
+        let poll = later(world.now(), rules.poll_interval);
+        // Where something has begun, the last look is at the end, however short that makes the last pause.
+        let poll = if case.has_begun() { poll.min(end) } else { poll };
+        if world.now() >= end || poll > end || (!case.may_change(why) && until > end) {
+            return case.give_up(why);
         }
+        if case.wants_settings() {
+            case.read_settings().await;
+            continue;
+        }
+        if said.replace(why) != Some(why) {
+            case.say(why);
+        }
+        world.sleep_until(until.min(poll)).await;
     }
 }
 
-/// Whether the node shows the very drain that `request` asked for. The stamp tells: it holds the deadline to the
-/// nanosecond. A request without one changed somebody else's drain, and the decision judges by its deadline.
-fn took_effect(request: &DrainRequest, seen: &Observation) -> bool {
-    let Some(meta) = &request.meta else { return false };
-    seen.node.last_drain.as_ref().is_some_and(|last| last.meta == *meta)
+fn later(moment: Timestamp, by: SignedDuration) -> Timestamp {
+    moment.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
-fn entry(seen: &Observation, policy: &Policy, reason: Reason) -> ReportEntry {
-    let Observation { target, node } = seen;
-    let message = message(target, &node.name, policy, reason);
-    match reason {
-        Reason::DrainPosted | Reason::DeadlineBroughtNearer => {
-            tracing::info!(node_id = %node.id, reason = reason.as_str(), "{message}");
-        }
-        Reason::AlreadyDraining
-        | Reason::AlreadyDrained
-        | Reason::DryRun
-        | Reason::TestNotification
-        | Reason::LaunchTransition
-        | Reason::GroupNotification
-        | Reason::ForeignMessage
-        | Reason::OtherHook => {
-            tracing::info!(node_id = %node.id, reason = reason.as_str(), "nothing posted: {message}");
-        }
-    }
-    ReportEntry::of_node(target, &node.id, reason, message)
-}
-
-fn message(target: &Target, node: &str, policy: &Policy, reason: Reason) -> String {
-    let instance = &target.instance;
-    let deadline = format!("{:#}", policy.drain_deadline);
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other reasons belong to messages, not to nodes")]
-    match reason {
-        Reason::DrainPosted => {
-            format!("node {node} of {instance} drains; its allocations have {deadline} to leave")
-        }
-        Reason::DeadlineBroughtNearer => {
-            format!("the drain that ran on node {node} of {instance} now ends within {deadline}")
-        }
-        Reason::AlreadyDraining => format!("node {node} of {instance} drains already"),
-        Reason::AlreadyDrained => {
-            format!("node {node} of {instance} has been drained for this lifecycle action")
-        }
-        Reason::DryRun => {
-            format!(
-                "DRY_RUN: node {node} of {instance} would be drained, and its allocations would have {deadline} to leave"
-            )
-        }
-        other => other.as_str().to_owned(),
-    }
+/// A failure in the log, while the loop goes on.
+fn note(error: &Error, doing: &str) {
+    tracing::warn!(error_type = error.name(), "{doing}: {}", Causes(error));
 }
 
 #[cfg(test)]

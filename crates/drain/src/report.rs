@@ -2,7 +2,7 @@
 
 use drain_core::ids::{GroupName, HookName, InstanceId, NodeId};
 use drain_core::observation::Target;
-use drain_core::reason::Reason;
+use drain_core::reason::{Outcome, Reason};
 use serde::Serialize;
 
 use crate::event::Ignored;
@@ -10,8 +10,17 @@ use crate::event::Ignored;
 /// The answer: what became of each instance and message.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Report {
-    /// One for each node that was acted on and each message that was ignored.
+    /// One for each node that was looked at and each message that was ignored.
     pub results: Vec<ReportEntry>,
+    /// Of a sweep: how many groups are watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<usize>,
+    /// Of a sweep: how many instances were found waiting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<usize>,
+    /// Of a sweep: how many groups are named in `AUTO_SCALING_GROUPS` and do not exist. Not part of the answer.
+    #[serde(skip)]
+    pub missing_groups: usize,
 }
 
 /// What became of one of them.
@@ -19,11 +28,11 @@ pub struct Report {
 pub struct ReportEntry {
     /// The instance, if the message names one.
     pub instance_id: Option<String>,
-    /// Its node, if it was looked for.
+    /// Its node, if it was found.
     pub node_id: Option<String>,
-    /// Its group, if the message names one.
+    /// Its group, if it is known.
     pub auto_scaling_group: Option<String>,
-    /// The hook, if the message names one.
+    /// The hook, if it is known.
     pub lifecycle_hook: Option<String>,
     /// What became of it, as one word.
     pub outcome: &'static str,
@@ -34,13 +43,19 @@ pub struct ReportEntry {
 }
 
 impl ReportEntry {
-    pub(crate) fn of_node(target: &Target, node: &NodeId, reason: Reason, message: String) -> Self {
+    pub(crate) fn of_instance(
+        target: &Target,
+        node: Option<&NodeId>,
+        outcome: Outcome,
+        reason: Reason,
+        message: String,
+    ) -> Self {
         Self {
             instance_id: Some(target.instance.to_string()),
-            node_id: Some(node.to_string()),
+            node_id: node.map(NodeId::to_string),
             auto_scaling_group: target.group.as_ref().map(GroupName::to_string),
             lifecycle_hook: target.hook.as_ref().map(HookName::to_string),
-            outcome: reason.outcome().as_str(),
+            outcome: outcome.as_str(),
             reason: reason.as_str(),
             message,
         }

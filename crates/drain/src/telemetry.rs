@@ -18,6 +18,8 @@ pub fn start(lookup: impl Fn(&str) -> Option<String>) {
         OURS.iter().fold(Targets::new().with_default(level.min(LevelFilter::WARN)), |filter, target| {
             filter.with_target(*target, level)
         });
+    // It repeats every error that we have logged ourselves, without the fields that say what it was about.
+    let filter = filter.with_target("lambda_runtime", LevelFilter::OFF);
     let json = lookup("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"));
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(false);
     let registry = tracing_subscriber::registry();

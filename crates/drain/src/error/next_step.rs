@@ -40,6 +40,16 @@ impl Error {
                  endpoint). NODE_LOOKUP=server does without EC2."
                     .to_owned()
             }
+            Self::AutoScaling { group, source } => match source.missing_permission(group.as_ref()) {
+                Some(missing) => format!("Add to the role's policy: {}", missing.statement()),
+                None => "If the function runs in a VPC, it needs a way to Auto Scaling: a NAT gateway or a VPC endpoint.".to_owned(),
+            },
+            Self::NoLifecycleAction { .. } => {
+                "Send the hook's own message, which names group and hook.".to_owned()
+            }
+            Self::OutOfTime => {
+                "What was begun goes on. Give the function more time if this happens again and again.".to_owned()
+            }
             Self::AgentUnreachable { .. } => {
                 "Let the function's security group reach the agent's port, and see whether the agent runs; \
                  NODE_LOOKUP=server does without it."

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
+
+use crate::invocation::Times;
 
 /// No single call takes longer: what has not answered by then will not.
 const LONGEST_CALL: Duration = Duration::from_secs(10);
@@ -10,10 +13,15 @@ const LONGEST_CALL: Duration = Duration::from_secs(10);
 /// Kept back at the end, so that the invocation can still say what went wrong instead of being cut off.
 const RESERVE: Duration = Duration::from_secs(1);
 
+/// Looking again and again ends so long before the invocation does.
+const LOOKS_RESERVE: SignedDuration = SignedDuration::from_secs(5);
+
 /// The time until which an invocation works.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     ends: Instant,
+    /// When the invocation is cut off.
+    cut_off: Timestamp,
 }
 
 impl Budget {
@@ -21,12 +29,18 @@ impl Budget {
     /// if that is less.
     pub fn before(deadline: SystemTime) -> Self {
         let whole = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        Self::lasting(whole.saturating_sub(RESERVE.min(whole / 10)))
+        let ends = Instant::now() + whole.saturating_sub(RESERVE.min(whole / 10));
+        Self { ends, cut_off: Timestamp::try_from(deadline).unwrap_or(Timestamp::MAX) }
     }
 
-    /// Ends `time` from now.
-    pub fn lasting(time: Duration) -> Self {
-        Self { ends: Instant::now() + time }
+    /// The moments that bound the invocation.
+    pub(crate) fn times(self) -> Times {
+        let left = self.ends.saturating_duration_since(Instant::now());
+        let left = SignedDuration::try_from(left).unwrap_or(SignedDuration::MAX);
+        Times {
+            looks_end: self.cut_off.saturating_sub(LOOKS_RESERVE).unwrap_or(Timestamp::MIN),
+            ends: Timestamp::now().saturating_add(left).unwrap_or(Timestamp::MAX),
+        }
     }
 
     /// What one call may take.
@@ -34,18 +48,22 @@ impl Budget {
         self.ends.saturating_duration_since(Instant::now()).min(LONGEST_CALL)
     }
 
-    /// Sleeps before the next attempt: full jitter over an exponentially growing span, so that a thousand functions
-    /// that met the same outage do not come back together. `false`, at once, if no time is left for it.
-    pub(crate) async fn pause(self, attempts: u32) -> bool {
-        const FIRST: Duration = Duration::from_millis(100);
-        const LONGEST: Duration = Duration::from_secs(5);
-        let span = FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(LONGEST);
-        let until = Instant::now() + span.mul_f64(fastrand::f64());
+    /// Sleeps before the next attempt. `false`, at once, if no time is left for it.
+    pub(crate) async fn pause(self, pause: SignedDuration) -> bool {
+        let until = Instant::now() + pause.unsigned_abs();
         if until >= self.ends {
             return false;
         }
         tokio::time::sleep_until(until).await;
         true
+    }
+}
+
+/// Sleeps until a moment of the wall clock.
+pub(super) async fn sleep_until(moment: Timestamp) {
+    let left = moment.duration_since(Timestamp::now());
+    if left.is_positive() {
+        tokio::time::sleep(left.unsigned_abs()).await;
     }
 }
 
@@ -55,13 +73,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_that_would_outlast_the_budget_is_refused_at_once() {
-        let budget = Budget::lasting(Duration::from_millis(50));
-        let mut attempts = 0;
+        let budget = Budget::before(SystemTime::now() + Duration::from_millis(50));
         let started = Instant::now();
-        while budget.pause(20).await {
-            attempts += 1;
-            assert!(attempts < 1_000);
-        }
+        assert!(!budget.pause(SignedDuration::from_secs(5)).await);
         assert!(started.elapsed() < Duration::from_millis(50));
     }
 
@@ -72,5 +86,14 @@ mod tests {
         let late = Budget::before(SystemTime::now() + Duration::from_mins(15));
         assert_eq!(late.for_one_call(), LONGEST_CALL);
         assert_eq!(Budget::before(SystemTime::UNIX_EPOCH).for_one_call(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn looking_again_ends_five_seconds_before_the_invocation() {
+        let deadline = SystemTime::now() + Duration::from_mins(1);
+        let times = Budget::before(deadline).times();
+        let deadline = Timestamp::try_from(deadline).unwrap();
+        assert_eq!(deadline.duration_since(times.looks_end), SignedDuration::from_secs(5));
+        assert!(times.looks_end < times.ends && times.ends < deadline);
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use drain_core::ids::{InstanceId, NodeId};
-use drain_core::observation::{Observation, Target};
+use drain_core::observation::Node;
+use futures_util::future::try_join_all;
 use nomad_client::{AgentSelf, BaseUrl, NodeStub, NomadClient, NomadError, RefusalKind, filter};
 
-use super::{Live, Patience, nomad};
+use super::{Live, Patience, nomad, retry};
 use crate::aws::ec2;
 use crate::config::{ConfigurationError, NodeLookup};
 use crate::error::{Causes, Error};
@@ -14,70 +15,91 @@ use crate::error::{Causes, Error};
 /// Nodes as the servers showed them.
 type Nodes = Vec<nomad_client::Node>;
 
-impl Live<'_> {
-    /// Finds the nodes of every target's instance and reads them. An instance has one node, or several if its agent
-    /// lost its data directory: then every one that is not down counts, the newest first.
-    pub async fn locate(&self, targets: &[Target]) -> Vec<Result<Vec<Observation>, Error>> {
-        // One event may name an instance twice; it is drained once.
-        let wanted: BTreeMap<&InstanceId, &Target> =
-            targets.iter().rev().map(|target| (&target.instance, target)).collect();
-        let mut by_attribute = match self.config.node_lookup {
-            NodeLookup::Agent => BTreeMap::new(),
-            NodeLookup::Auto | NodeLookup::Server => {
-                match self.by_attribute(&wanted.keys().copied().collect::<Vec<_>>()).await {
-                    Ok(found) => found,
-                    Err(error) => return vec![Err(error)],
-                }
-            }
-        };
-        let mut located = Vec::new();
-        for (instance, target) in wanted {
-            let nodes = match by_attribute.remove(instance) {
-                Some(nodes) => Ok(nodes),
-                None => self.without_attribute(instance).await,
-            };
-            located.push(nodes.and_then(|nodes| {
-                let seen = |node| Ok(Observation { target: target.clone(), node: nomad::node(node)? });
-                nodes.iter().map(seen).collect()
-            }));
-        }
-        located
+/// Asks the servers which nodes carry the instances' ids, and reads each.
+pub(super) async fn by_attribute(
+    live: &Live<'_>,
+    instances: &[InstanceId],
+) -> Result<BTreeMap<InstanceId, Vec<Node>>, Error> {
+    if live.config.node_lookup == NodeLookup::Agent {
+        return Ok(BTreeMap::new());
     }
+    let found = live.by_attribute(instances).await?;
+    found.into_iter().map(|(instance, nodes)| Ok((instance, ours(&nodes)?))).collect()
+}
 
-    /// Asks the servers which nodes carry the instances' ids, and reads each: the list does not show the attribute,
-    /// and servers before Nomad 1.3 ignore the filter and list every node.
-    async fn by_attribute(&self, instances: &[&InstanceId]) -> Result<BTreeMap<InstanceId, Nodes>, Error> {
-        let ids: Vec<&str> = instances.iter().map(|instance| instance.as_str()).collect();
+/// For an instance whose id no node carries, or whose agent is to be asked in any case.
+pub(super) async fn elsewhere(live: &Live<'_>, instance: &InstanceId) -> Result<Vec<Node>, Error> {
+    ours(&live.without_attribute(instance).await?)
+}
+
+/// Reads a node that was found for the instance before; `None` if it is gone.
+pub(super) async fn known_node(
+    live: &Live<'_>,
+    instance: &InstanceId,
+    id: &NodeId,
+) -> Result<Option<Node>, Error> {
+    let Some(node) = live.read(id.as_str()).await? else { return Ok(None) };
+    of_this_instance(instance, &node)?;
+    nomad::node(&node).map(Some)
+}
+
+fn ours(nodes: &Nodes) -> Result<Vec<Node>, Error> {
+    nodes.iter().map(nomad::node).collect()
+}
+
+impl Live<'_> {
+    /// The list does not show the attribute, and servers before Nomad 1.3 ignore the filter and list every node: each
+    /// node is read before anything is done to it. An instance has one node, or several if its agent lost its data
+    /// directory: the newest comes first.
+    async fn by_attribute(&self, instances: &[InstanceId]) -> Result<BTreeMap<InstanceId, Nodes>, Error> {
+        let ids: Vec<&str> = instances.iter().map(InstanceId::as_str).collect();
+        let room = self.nomad().await?.servers.filter_room();
+        let pieces = filter::pieces(&ids, room);
+        let read = pieces.iter().map(|piece| self.piece_by_attribute(piece));
         let mut found: BTreeMap<InstanceId, Nodes> = BTreeMap::new();
-        for piece in filter::pieces(&ids, self.nomad.filter_room()) {
-            let filter = filter::on_instances(piece.iter().copied());
-            let mut stubs = self
-                .retrying(Patience::WhileTimeLasts, async |timeout| {
-                    self.nomad.nodes(Some(&filter), timeout).await.map_err(|error| self.failed(error))
-                })
-                .await?;
-            stubs.sort_by_key(|stub| std::cmp::Reverse(stub.create_index));
-            for stub in &stubs {
-                let Some(node) = self.read(&stub.id).await? else { continue };
-                let instance = node.instance_id().filter(|id| piece.contains(id)).map(InstanceId::parse);
-                let Some(Ok(instance)) = instance else {
-                    return Err(Error::FilterIgnored {
-                        listed: stubs.len(),
-                        asked: piece.len(),
-                        stranger: describe(&node),
-                        version: stub.version.clone(),
-                    });
-                };
-                found.entry(instance).or_default().push(node);
-            }
-        }
-        for nodes in found.values_mut() {
-            keep_those_to_drain(nodes);
+        for (instance, node) in try_join_all(read).await?.into_iter().flatten() {
+            found.entry(instance).or_default().push(node);
         }
         Ok(found)
     }
 
-    /// For an instance whose id no node carries, or whose agent is to be asked in any case.
+    async fn piece_by_attribute(
+        &self,
+        piece: &[&str],
+    ) -> Result<Vec<(InstanceId, nomad_client::Node)>, Error> {
+        let filter = filter::on_instances(piece.iter().copied());
+        let mut stubs =
+            self.ask_nomad(async |servers, timeout| servers.nodes(Some(&filter), timeout).await).await?;
+        stubs.sort_by_key(|stub| std::cmp::Reverse(stub.create_index));
+        let mut found = Vec::new();
+        // One that was not asked for shows at once that the filter was ignored: then the others are not read.
+        if let Some((first, rest)) = stubs.split_first() {
+            found.extend(self.read_listed(first, piece, stubs.len()).await?);
+            let rest = rest.iter().map(|stub| self.read_listed(stub, piece, stubs.len()));
+            found.extend(try_join_all(rest).await?.into_iter().flatten());
+        }
+        Ok(found)
+    }
+
+    async fn read_listed(
+        &self,
+        stub: &NodeStub,
+        piece: &[&str],
+        listed: usize,
+    ) -> Result<Option<(InstanceId, nomad_client::Node)>, Error> {
+        let Some(node) = self.read(&stub.id).await? else { return Ok(None) };
+        let instance = node.instance_id().filter(|id| piece.contains(id)).map(InstanceId::parse);
+        let Some(Ok(instance)) = instance else {
+            return Err(Error::FilterIgnored {
+                listed,
+                asked: piece.len(),
+                stranger: describe(&node),
+                version: stub.version.clone(),
+            });
+        };
+        Ok(Some((instance, node)))
+    }
+
     async fn without_attribute(&self, instance: &InstanceId) -> Result<Nodes, Error> {
         const NO_ATTRIBUTE: &str = "no node's attribute unique.platform.aws.instance-id holds its id";
         let fallback = match self.config.node_lookup {
@@ -98,15 +120,11 @@ impl Live<'_> {
         if !nodes.is_empty() {
             return Ok(nodes);
         }
-        match self.by_agent(instance, &ip, Patience::Tries(1)).await {
+        match self.by_agent(instance, &ip, Patience::Tries(2)).await {
             Ok(node) => Ok(vec![node]),
-            // An instance that never booted is the commonest cause of a termination: its agent does not answer.
-            Err(
-                error @ (Error::AgentUnreachable { .. }
-                | Error::AgentTokenRefused { .. }
-                | Error::AgentNeedsToken { .. }
-                | Error::AgentIsNoClient { .. }),
-            ) => Err(Error::NodeNotFound {
+            // An instance that never booted is the commonest cause of a termination: its agent does not answer. One that
+            // answers something else is there, and so may be a node with work on it.
+            Err(error) if error.is_agent_silence() => Err(Error::NodeNotFound {
                 instance: instance.clone(),
                 searched: format!(
                     "{NO_ATTRIBUTE}; no node without that attribute has its address {ip}; {}",
@@ -120,7 +138,7 @@ impl Live<'_> {
     async fn private_ip(&self, instance: &InstanceId) -> Result<String, Error> {
         let region = self.aws.region();
         let described = self
-            .retrying(Patience::WhileTimeLasts, async |timeout| {
+            .ask_aws(Patience::Briefly, async |timeout| {
                 ec2::describe_instance(&self.aws, instance, timeout)
                     .await
                     .map_err(|error| Error::ec2(instance, region, error))
@@ -140,11 +158,7 @@ impl Live<'_> {
     /// The nodes at this address that do not say which instance they are: their agents could not read the instance's
     /// metadata when they started. A node that names another instance has only inherited the address.
     async fn by_address(&self, ip: &str) -> Result<Nodes, Error> {
-        let mut stubs = self
-            .retrying(Patience::WhileTimeLasts, async |timeout| {
-                self.nomad.nodes(None, timeout).await.map_err(|error| self.failed(error))
-            })
-            .await?;
+        let mut stubs = self.ask_nomad(async |servers, timeout| servers.nodes(None, timeout).await).await?;
         stubs.retain(|stub| stub.address == ip);
         stubs.sort_by_key(|stub: &NodeStub| std::cmp::Reverse(stub.create_index));
         let mut nodes = Nodes::new();
@@ -156,7 +170,7 @@ impl Live<'_> {
                 nodes.push(node);
             }
         }
-        keep_those_to_drain(&mut nodes);
+        keep_the_living(&mut nodes);
         Ok(nodes)
     }
 
@@ -175,7 +189,11 @@ impl Live<'_> {
             return Err(Error::AgentIsNoClient { instance: instance.clone(), address });
         };
         let id = NodeId::parse(id).map_err(Error::InvalidNodeId)?;
-        let node = self.node_of(instance, id.as_str()).await?;
+        let Some(node) = self.read(id.as_str()).await? else {
+            let contradiction = "the servers do not know it".to_owned();
+            return Err(Error::WrongNode { instance: instance.clone(), node: id, contradiction });
+        };
+        of_this_instance(instance, &node)?;
         if node.instance_id().is_some() || node.address() == ip {
             return Ok(node);
         }
@@ -196,53 +214,35 @@ impl Live<'_> {
     ) -> Result<AgentSelf, Error> {
         let ask = async |token| {
             let agent = NomadClient::new(self.http.clone(), base.clone(), None, token);
-            self.retrying(patience, async |timeout| {
+            retry::retrying(self.budget, &self.nomad_calls, patience, async |timeout| {
                 let answer = agent.agent_self(timeout).await;
                 answer.map_err(|source| Error::agent(instance, base.to_string(), source))
             })
             .await
         };
+        let token = self.nomad().await?.token.clone();
         if !self.config.nomad_addr.is_https() {
-            return ask(self.token.clone()).await;
+            return ask(token).await;
         }
         let answer = ask(None).await;
         let wants_token = matches!(&answer, Err(Error::AgentTokenRefused { .. }));
-        if !wants_token || self.token.is_none() {
+        if !wants_token || token.is_none() {
             return answer;
         }
         if base.is_https() || self.config.agent_url.chosen {
-            return ask(self.token.clone()).await;
+            return ask(token).await;
         }
         Err(Error::AgentNeedsToken { instance: instance.clone(), address: base.to_string() })
-    }
-
-    /// Reads a node that is said to be the instance's, and refuses one that names another instance.
-    pub(super) async fn node_of(&self, instance: &InstanceId, id: &str) -> Result<nomad_client::Node, Error> {
-        let wrong = |contradiction: String| match NodeId::parse(id) {
-            Ok(node) => Error::WrongNode { instance: instance.clone(), node, contradiction },
-            Err(error) => Error::InvalidNodeId(error),
-        };
-        let Some(node) = self.read(id).await? else {
-            return Err(wrong("the servers do not know it".to_owned()));
-        };
-        match node.instance_id() {
-            Some(other) if other != instance.as_str() => {
-                Err(wrong(format!("its attribute {} is {other:.64}", filter::INSTANCE_ID)))
-            }
-            Some(_) | None => Ok(node),
-        }
     }
 
     /// Reads a node; `None` if there is none of that id (any more).
     async fn read(&self, id: &str) -> Result<Option<nomad_client::Node>, Error> {
         let id = NodeId::parse(id).map_err(Error::InvalidNodeId)?;
         let read = self
-            .retrying(Patience::WhileTimeLasts, async |timeout| {
-                match self.nomad.node(id.as_str(), timeout).await {
-                    Ok(node) => Ok(Some(node)),
-                    Err(error) if is_not_found(&error) => Ok(None),
-                    Err(error) => Err(self.failed(error)),
-                }
+            .ask_nomad(async |servers, timeout| match servers.node(id.as_str(), timeout).await {
+                Ok(node) => Ok(Some(node)),
+                Err(error) if is_not_found(&error) => Ok(None),
+                Err(error) => Err(error),
             })
             .await?;
         match read {
@@ -254,8 +254,20 @@ impl Live<'_> {
     }
 }
 
-/// Of the nodes of one instance, newest first: all that are not down, or else the newest.
-fn keep_those_to_drain(nodes: &mut Nodes) {
+/// Refuses a node that names another instance.
+fn of_this_instance(instance: &InstanceId, node: &nomad_client::Node) -> Result<(), Error> {
+    match node.instance_id() {
+        Some(other) if other != instance.as_str() => Err(Error::WrongNode {
+            instance: instance.clone(),
+            node: NodeId::parse(&node.id).map_err(Error::InvalidNodeId)?,
+            contradiction: format!("its attribute {} is {other:.64}", filter::INSTANCE_ID),
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Of the nodes that once had an address, all that are not down, or else the newest.
+fn keep_the_living(nodes: &mut Nodes) {
     if nodes.iter().any(|node| node.status != "down") {
         nodes.retain(|node| node.status != "down");
     } else {

@@ -1,35 +1,33 @@
 //! The real world: Nomad's servers and agents, and AWS.
 
+mod auto_scaling;
 mod budget;
 mod lookup;
 mod nomad;
+mod retry;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drain_core::decide::Action;
-use drain_core::observation::Observation;
+use drain_core::decide::DrainRequest;
+use drain_core::ids::{GroupName, InstanceId, NodeId};
+use drain_core::observation::{Allocation, Node, Sight, Target};
+use drain_core::policy::ActionResult;
 use drain_http::HttpClient;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nomad_client::{NomadClient, NomadError, Token};
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::aws::{Aws, ssm};
 use crate::config::Config;
-use crate::error::{Causes, Error};
-use crate::reconcile::World;
+use crate::error::Error;
+use crate::world::{Group, Hook, Waiting, World};
 
 pub use budget::Budget;
+use retry::Patience;
 
-/// How often a server is asked that refuses the connection: for the second or two in which it may be starting again.
-const TRIES_AT_A_CLOSED_DOOR: u32 = 5;
-
-/// How often a call is tried that fails in a way that may pass.
-#[derive(Clone, Copy, Debug)]
-enum Patience {
-    /// As often as the invocation's time allows: an outage of the control plane is no reason to lose an event.
-    WhileTimeLasts,
-    /// This often: for what may not be there at all.
-    Tries(u32),
-}
+/// Calls to AWS at once: its limits are per account and region, and others call it too.
+const AWS_AT_ONCE: usize = 8;
 
 /// The world during one invocation.
 #[derive(Debug)]
@@ -38,27 +36,70 @@ pub struct Live<'a> {
     /// For Nomad's servers and agents.
     http: &'a HttpClient,
     aws: Aws,
-    nomad: NomadClient,
-    token: Option<Token>,
     budget: Budget,
+    /// Made with the first call to Nomad: a sweep that finds nothing needs no token.
+    nomad: OnceCell<Connection>,
+    sight: OnceCell<Sight>,
+    /// When the ends of a group's instances began, as Auto Scaling said in this invocation.
+    ends_begun: tokio::sync::Mutex<BTreeMap<GroupName, BTreeMap<InstanceId, Timestamp>>>,
+    nomad_calls: Semaphore,
+    aws_calls: Semaphore,
+}
+
+/// Nomad's servers, and the token that they want.
+#[derive(Debug)]
+struct Connection {
+    servers: NomadClient,
+    token: Option<Token>,
 }
 
 impl<'a> Live<'a> {
-    /// Reads the token, if the cluster wants one. It serves the whole invocation.
-    pub async fn connect(
+    /// The world as it is reached from here, with so many connections to Nomad at once.
+    pub fn new(
         config: &'a Config,
         aws: &HttpClient,
         nomad: &'a HttpClient,
         budget: Budget,
-    ) -> Result<Self, Error> {
-        let aws = Aws::new(aws.clone(), config.aws.clone());
-        let token = match &config.token_parameter {
-            Some(parameter) => Some(read_token(&aws, parameter, budget).await?),
-            None => None,
+        at_once: usize,
+    ) -> Self {
+        Self {
+            config,
+            http: nomad,
+            aws: Aws::new(aws.clone(), config.aws.clone()),
+            budget,
+            nomad: OnceCell::new(),
+            sight: OnceCell::new(),
+            ends_begun: tokio::sync::Mutex::default(),
+            nomad_calls: Semaphore::new(at_once),
+            aws_calls: Semaphore::new(AWS_AT_ONCE),
+        }
+    }
+
+    /// Reads the token, if the cluster wants one. It serves the whole invocation.
+    async fn nomad(&self) -> Result<&Connection, Error> {
+        let connect = async || {
+            let token = match &self.config.token_parameter {
+                Some(parameter) => Some(self.read_token(parameter).await?),
+                None => None,
+            };
+            let Config { nomad_addr, nomad_region, .. } = self.config;
+            let servers =
+                NomadClient::new(self.http.clone(), nomad_addr.clone(), nomad_region.clone(), token.clone());
+            Ok(Connection { servers, token })
         };
-        let region = config.nomad_region.clone();
-        let client = NomadClient::new(nomad.clone(), config.nomad_addr.clone(), region, token.clone());
-        Ok(Self { config, http: nomad, aws, nomad: client, token, budget })
+        self.nomad.get_or_try_init(connect).await
+    }
+
+    async fn read_token(&self, parameter: &str) -> Result<Token, Error> {
+        let secret = self
+            .ask_aws(Patience::Briefly, async |timeout| {
+                ssm::get_parameter(&self.aws, parameter, timeout)
+                    .await
+                    .map_err(|error| Error::token_parameter(parameter, self.aws.region(), error))
+            })
+            .await?;
+        Token::parse(secret)
+            .map_err(|source| Error::TokenParameterInvalid { parameter: parameter.to_owned(), source })
     }
 
     /// What a failed request to Nomad's servers means here.
@@ -66,69 +107,113 @@ impl<'a> Live<'a> {
         Error::nomad(self.config.token_parameter.as_deref(), error)
     }
 
-    async fn retrying<T>(
+    /// One question to Nomad's servers, tried again while it fails in a way that may pass.
+    async fn ask_nomad<T>(
+        &self,
+        call: impl AsyncFn(&NomadClient, Duration) -> Result<T, NomadError>,
+    ) -> Result<T, Error> {
+        let nomad = self.nomad().await?;
+        retry::retrying(self.budget, &self.nomad_calls, Patience::Briefly, async |timeout| {
+            call(&nomad.servers, timeout).await.map_err(|error| self.failed(error))
+        })
+        .await
+    }
+
+    /// One question to AWS, tried again while it fails in a way that may pass.
+    async fn ask_aws<T>(
         &self,
         patience: Patience,
         call: impl AsyncFn(Duration) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        retrying(self.budget, patience, call).await
+        retry::retrying(self.budget, &self.aws_calls, patience, call).await
     }
 }
 
 impl World for Live<'_> {
-    async fn observe(&self, seen: &Observation) -> Result<Observation, Error> {
-        let node = self.node_of(&seen.target.instance, seen.node.id.as_str()).await?;
-        Ok(Observation { target: seen.target.clone(), node: nomad::node(&node)? })
-    }
-
-    async fn apply(&self, action: &Action) -> Result<(), Error> {
-        let Action::Drain(request) = action;
-        let body = nomad::drain_request(request);
-        let posted = self.nomad.drain(request.node.as_str(), &body, self.budget.for_one_call()).await;
-        let index = posted.map_err(|error| self.failed(error))?;
-        tracing::debug!(node_id = %request.node, index, "Nomad accepted the drain");
-        Ok(())
-    }
-
-    async fn pause(&self, attempts: u32) -> bool {
-        self.budget.pause(attempts).await
-    }
-
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
-}
 
-async fn read_token(aws: &Aws, parameter: &str, budget: Budget) -> Result<Token, Error> {
-    let secret = retrying(budget, Patience::WhileTimeLasts, async |timeout| {
-        ssm::get_parameter(aws, parameter, timeout)
-            .await
-            .map_err(|error| Error::token_parameter(parameter, aws.region(), error))
-    });
-    Token::parse(secret.await?)
-        .map_err(|source| Error::TokenParameterInvalid { parameter: parameter.to_owned(), source })
-}
+    async fn sleep_until(&self, moment: Timestamp) {
+        budget::sleep_until(moment).await;
+    }
 
-/// Tries `call` again, with full jitter, while it fails in a way that may pass. The last failure is the answer.
-async fn retrying<T>(
-    budget: Budget,
-    patience: Patience,
-    call: impl AsyncFn(Duration) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let mut attempts = 0;
-    loop {
-        let error = match call(budget.for_one_call()).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        attempts += 1;
-        let exhausted = match patience {
-            Patience::WhileTimeLasts => error.is_connection_refused() && attempts >= TRIES_AT_A_CLOSED_DOOR,
-            Patience::Tries(tries) => attempts >= tries,
-        };
-        if exhausted || !error.is_transient() || !budget.pause(attempts).await {
-            return Err(error);
-        }
-        tracing::warn!(attempts, "trying again after: {}", Causes(&error));
+    fn backoff(&self, attempts: u32) -> SignedDuration {
+        retry::backoff(attempts)
+    }
+
+    async fn nodes_by_attribute(
+        &self,
+        instances: &[InstanceId],
+    ) -> Result<BTreeMap<InstanceId, Vec<Node>>, Error> {
+        lookup::by_attribute(self, instances).await
+    }
+
+    async fn nodes_elsewhere(&self, instance: &InstanceId) -> Result<Vec<Node>, Error> {
+        lookup::elsewhere(self, instance).await
+    }
+
+    async fn node(&self, instance: &InstanceId, id: &NodeId) -> Result<Option<Node>, Error> {
+        lookup::known_node(self, instance, id).await
+    }
+
+    async fn allocations(&self, id: &NodeId) -> Result<Vec<Allocation>, Error> {
+        let list =
+            self.ask_nomad(async |servers, timeout| servers.allocations(id.as_str(), timeout).await).await?;
+        Ok(list.iter().map(nomad::allocation).collect())
+    }
+
+    async fn sight(&self) -> Result<Sight, Error> {
+        self.sight.get_or_try_init(|| nomad::sight(self)).await.cloned()
+    }
+
+    async fn drain(&self, request: &DrainRequest) -> Result<u64, Error> {
+        let nomad = self.nomad().await?;
+        let body = nomad::drain_request(request);
+        // Not tried again: the node has to be read first.
+        retry::once(self.budget, &self.nomad_calls, async |timeout| {
+            nomad
+                .servers
+                .drain(request.node.as_str(), &body, timeout)
+                .await
+                .map_err(|error| self.failed(error))
+        })
+        .await
+    }
+
+    async fn make_ineligible(&self, id: &NodeId) -> Result<(), Error> {
+        self.ask_nomad(async |servers, timeout| servers.make_ineligible(id.as_str(), timeout).await).await
+    }
+
+    async fn heartbeat(&self, target: &Target) -> Result<(), Error> {
+        auto_scaling::heartbeat(self, target).await
+    }
+
+    async fn complete(&self, target: &Target, result: ActionResult) -> Result<(), Error> {
+        auto_scaling::complete(self, target, result).await
+    }
+
+    async fn hooks(&self, group: &GroupName) -> Result<Vec<Hook>, Error> {
+        auto_scaling::hooks(self, group).await
+    }
+
+    async fn group(&self, name: &GroupName) -> Result<Option<Group>, Error> {
+        auto_scaling::group(self, name).await
+    }
+
+    async fn groups(&self) -> Result<Vec<Group>, Error> {
+        auto_scaling::groups(self).await
+    }
+
+    async fn states(&self, instances: &[InstanceId]) -> Result<BTreeMap<InstanceId, String>, Error> {
+        auto_scaling::states(self, instances).await
+    }
+
+    async fn warm_pool(&self, group: &GroupName) -> Result<Vec<Waiting>, Error> {
+        auto_scaling::warm_pool(self, group).await
+    }
+
+    async fn ends_begun(&self, group: &GroupName) -> Result<BTreeMap<InstanceId, Timestamp>, Error> {
+        auto_scaling::ends_begun(self, group).await
     }
 }

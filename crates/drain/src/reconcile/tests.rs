@@ -1,16 +1,22 @@
-//! The loop, against a world of which every answer is scripted.
+//! The loop, against a world in which every answer is scripted.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use drain_core::ids::{InstanceId, NodeId};
-use drain_core::observation::{Cause, LastDrain, LastDrainStatus, Node, RunningDrain};
+use drain_core::decide::DrainRequest;
+use drain_core::ids::{GroupName, HookName, InstanceId, NodeId};
+use drain_core::observation::{
+    Allocation, Cause, DrainDeadline, Hold, LastDrain, LastDrainStatus, Node, NodeStatus, Origin,
+    RunningDrain, Sight, Target,
+};
+use drain_core::policy::ActionResult;
 use drain_http::HttpError;
-use jiff::SignedDuration;
 use nomad_client::NomadError;
 
 use super::*;
+use crate::aws::AwsError;
+use crate::world::{Group, Hook, Waiting};
 
 /// What becomes of a POST.
 #[derive(Clone, Copy, Debug)]
@@ -25,39 +31,43 @@ enum Post {
     Refused,
 }
 
+/// One node without allocations, and a clock that sleeping turns.
 struct Scripted {
     posts: RefCell<VecDeque<Post>>,
     node: RefCell<Node>,
     calls: RefCell<Vec<&'static str>>,
-    pauses_left: RefCell<u32>,
+    now: Cell<Timestamp>,
+    /// Answers to reads of the node that are older than the POST.
+    stale_reads: Cell<u32>,
+    denied: Cell<bool>,
 }
 
-fn now() -> Timestamp {
+fn noon() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
-fn policy() -> Policy {
-    Policy::default()
-}
-
-fn target() -> Target {
-    Target {
-        instance: InstanceId::parse("i-0123456789abcdef0").unwrap(),
-        group: None,
-        hook: None,
-        cause: Cause::Terminate,
-        hook_started_at: None,
-    }
+fn instance() -> InstanceId {
+    InstanceId::parse("i-0123456789abcdef0").unwrap()
 }
 
 fn idle_node() -> Node {
     Node {
         id: NodeId::parse("f7476465-4d6e-c0de-26d0-e383c49be941").unwrap(),
         name: "worker-1".to_owned(),
+        status: NodeStatus::Up,
         eligible: true,
         drain: None,
         last_drain: None,
+        modify_index: 10,
     }
+}
+
+fn lost() -> Error {
+    Error::NomadUnavailable(NomadError::NoAnswer {
+        operation: "POST".to_owned(),
+        server: "http://nomad".to_owned(),
+        source: HttpError::TimedOut { address: "nomad:80".to_owned(), after: Duration::from_secs(10) },
+    })
 }
 
 impl Scripted {
@@ -66,34 +76,79 @@ impl Scripted {
             posts: RefCell::new(posts.iter().copied().collect()),
             node: RefCell::new(idle_node()),
             calls: RefCell::default(),
-            pauses_left: RefCell::new(10),
+            now: Cell::new(noon()),
+            stale_reads: Cell::default(),
+            denied: Cell::default(),
         }
+    }
+
+    fn call(&self, name: &'static str) {
+        self.calls.borrow_mut().push(name);
     }
 
     fn take_effect(&self, meta: Option<&BTreeMap<String, String>>, status: LastDrainStatus) {
         let mut node = self.node.borrow_mut();
         node.eligible = false;
-        node.drain = (status == LastDrainStatus::Draining)
-            .then(|| RunningDrain::Until(now() + SignedDuration::from_hours(1)));
-        node.last_drain = Some(LastDrain { status, meta: meta.cloned().unwrap_or_default() });
+        node.modify_index = 20;
+        node.drain = (status == LastDrainStatus::Draining).then(|| RunningDrain {
+            deadline: DrainDeadline::At(noon() + SignedDuration::from_hours(1)),
+            ignore_system_jobs: false,
+            started_at: Some(noon()),
+        });
+        let meta = meta.cloned().unwrap_or_default();
+        let (started_at, updated_at) = (Some(noon()), Some(self.now.get()));
+        node.last_drain = Some(LastDrain { status, started_at, updated_at, meta });
     }
 }
 
 impl World for Scripted {
-    async fn observe(&self, seen: &Observation) -> Result<Observation, Error> {
-        self.calls.borrow_mut().push("GET");
-        Ok(Observation { target: seen.target.clone(), node: self.node.borrow().clone() })
+    fn now(&self) -> Timestamp {
+        self.now.get()
     }
 
-    async fn apply(&self, action: &Action) -> Result<(), Error> {
-        self.calls.borrow_mut().push("POST");
-        let Action::Drain(request) = action;
+    async fn sleep_until(&self, moment: Timestamp) {
+        self.now.set(self.now.get().max(moment));
+    }
+
+    fn backoff(&self, _attempts: u32) -> SignedDuration {
+        SignedDuration::from_secs(1)
+    }
+
+    async fn nodes_by_attribute(
+        &self,
+        _instances: &[InstanceId],
+    ) -> Result<BTreeMap<InstanceId, Vec<Node>>, Error> {
+        self.call("LIST");
+        Ok(BTreeMap::from([(instance(), vec![self.node.borrow().clone()])]))
+    }
+
+    async fn nodes_elsewhere(&self, instance: &InstanceId) -> Result<Vec<Node>, Error> {
+        Err(Error::NodeNotFound { instance: instance.clone(), searched: "everywhere".to_owned() })
+    }
+
+    async fn node(&self, _instance: &InstanceId, _id: &NodeId) -> Result<Option<Node>, Error> {
+        self.call("GET");
+        let stale = self.stale_reads.get();
+        self.stale_reads.set(stale.saturating_sub(1));
+        Ok(Some(if stale > 0 { idle_node() } else { self.node.borrow().clone() }))
+    }
+
+    async fn allocations(&self, _id: &NodeId) -> Result<Vec<Allocation>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn sight(&self) -> Result<Sight, Error> {
+        Ok(Sight::Everything)
+    }
+
+    async fn drain(&self, request: &DrainRequest) -> Result<u64, Error> {
+        self.call("POST");
         let meta = request.meta.as_ref();
         let post = self.posts.borrow_mut().pop_front().expect("a POST too many");
         match post {
             Post::Accepted => {
-                self.take_effect(meta, LastDrainStatus::Draining);
-                return Ok(());
+                self.take_effect(meta, LastDrainStatus::Complete);
+                return Ok(20);
             }
             Post::AnswerLost => self.take_effect(meta, LastDrainStatus::Draining),
             Post::AnswerLostAndDrained => self.take_effect(meta, LastDrainStatus::Complete),
@@ -104,34 +159,88 @@ impl World for Scripted {
                 return Err(Error::NomadRefused(NomadError::InvalidRequest { operation, server, source }));
             }
         }
-        Err(Error::NomadUnavailable(NomadError::NoAnswer {
-            operation: "POST".to_owned(),
-            server: "http://nomad".to_owned(),
-            source: HttpError::TimedOut { address: "nomad:80".to_owned(), after: Duration::from_secs(10) },
-        }))
+        Err(lost())
     }
 
-    async fn pause(&self, _attempts: u32) -> bool {
-        let mut left = self.pauses_left.borrow_mut();
-        let some = *left > 0;
-        *left = left.saturating_sub(1);
-        some
+    async fn make_ineligible(&self, _id: &NodeId) -> Result<(), Error> {
+        self.call("INELIGIBLE");
+        Ok(())
     }
 
-    fn now(&self) -> Timestamp {
-        now()
+    async fn heartbeat(&self, _target: &Target) -> Result<(), Error> {
+        self.call("HEARTBEAT");
+        Ok(())
+    }
+
+    async fn complete(&self, _target: &Target, _result: ActionResult) -> Result<(), Error> {
+        self.call("COMPLETE");
+        if !self.denied.get() {
+            return Ok(());
+        }
+        let operation = "autoscaling:CompleteLifecycleAction";
+        let message = "no identity-based policy allows the autoscaling:CompleteLifecycleAction action";
+        let source = AwsError::refused(operation, 403, "AccessDenied", message);
+        Err(Error::AutoScaling { group: GroupName::parse("workers").ok(), source })
+    }
+
+    async fn hooks(&self, _group: &GroupName) -> Result<Vec<Hook>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn group(&self, _name: &GroupName) -> Result<Option<Group>, Error> {
+        Ok(None)
+    }
+
+    async fn groups(&self) -> Result<Vec<Group>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn states(&self, _instances: &[InstanceId]) -> Result<BTreeMap<InstanceId, String>, Error> {
+        Ok(BTreeMap::new())
+    }
+
+    async fn warm_pool(&self, _group: &GroupName) -> Result<Vec<Waiting>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn ends_begun(&self, _group: &GroupName) -> Result<BTreeMap<InstanceId, Timestamp>, Error> {
+        Ok(BTreeMap::new())
     }
 }
 
-async fn run(world: &Scripted) -> Result<ReportEntry, Error> {
-    reconcile(world, &policy(), Observation { target: target(), node: idle_node() }).await
+async fn run(world: &Scripted, hold: Option<Hold>) -> Result<Vec<ReportEntry>, Error> {
+    let policy = Policy::default();
+    let rules = Rules {
+        policy: &policy,
+        sweeping: false,
+        poll_interval: SignedDuration::from_secs(5),
+        linger_until: noon() + SignedDuration::from_secs(55),
+        ends: noon() + SignedDuration::from_secs(59),
+        warned: RefCell::default(),
+    };
+    let target = Target {
+        instance: instance(),
+        group: GroupName::parse("workers").ok(),
+        hook: HookName::parse("nomad-drain-hook").ok(),
+        token: None,
+        cause: Cause::Terminate,
+        hook_started_at: Some(noon()),
+        origin: Origin::Event,
+    };
+    let found = Found::Nodes(vec![idle_node()], noon());
+    reconcile(world, &rules, Subject { target, hold, found }).await
+}
+
+/// An event without a hook asks for the drain and nothing else.
+async fn drain_only(world: &Scripted) -> Result<(&'static str, &'static str), Error> {
+    let entries = run(world, None).await?;
+    Ok((entries[0].outcome, entries[0].reason))
 }
 
 #[tokio::test]
 async fn a_drain_that_is_accepted_is_one_call() {
     let world = Scripted::new(&[Post::Accepted]);
-    let entry = run(&world).await.unwrap();
-    assert_eq!((entry.outcome, entry.reason), ("drain_started", "drain_posted"));
+    assert_eq!(drain_only(&world).await.unwrap(), ("drain_started", "drain_posted"));
     assert_eq!(*world.calls.borrow(), ["POST"]);
 }
 
@@ -139,8 +248,7 @@ async fn a_drain_that_is_accepted_is_one_call() {
 async fn a_post_without_an_answer_is_followed_by_a_read_and_not_by_a_post() {
     for post in [Post::AnswerLost, Post::AnswerLostAndDrained] {
         let world = Scripted::new(&[post]);
-        let entry = run(&world).await.unwrap();
-        assert_eq!((entry.outcome, entry.reason), ("drain_started", "drain_posted"), "{post:?}");
+        assert_eq!(drain_only(&world).await.unwrap(), ("drain_started", "drain_posted"), "{post:?}");
         assert_eq!(*world.calls.borrow(), ["POST", "GET"], "{post:?}");
     }
 }
@@ -148,21 +256,48 @@ async fn a_post_without_an_answer_is_followed_by_a_read_and_not_by_a_post() {
 #[tokio::test]
 async fn a_post_that_never_arrived_is_sent_again_after_the_read() {
     let world = Scripted::new(&[Post::Lost, Post::Lost, Post::Accepted]);
-    run(&world).await.unwrap();
+    drain_only(&world).await.unwrap();
     assert_eq!(*world.calls.borrow(), ["POST", "GET", "POST", "GET", "POST"]);
 }
 
 #[tokio::test]
 async fn when_no_time_is_left_the_failure_is_the_answer() {
-    let world = Scripted::new(&[Post::Lost]);
-    *world.pauses_left.borrow_mut() = 0;
-    assert_eq!(run(&world).await.unwrap_err().name(), "NomadUnavailable");
-    assert_eq!(*world.calls.borrow(), ["POST"]);
+    let world = Scripted::new(&[Post::Lost; 100]);
+    assert_eq!(drain_only(&world).await.unwrap_err().name(), "NomadUnavailable");
+    assert!(world.now() <= noon() + SignedDuration::from_secs(59));
 }
 
 #[tokio::test]
 async fn a_refusal_that_will_not_pass_is_not_tried_again() {
     let world = Scripted::new(&[Post::Refused]);
-    assert_eq!(run(&world).await.unwrap_err().name(), "NomadRefused");
+    assert_eq!(drain_only(&world).await.unwrap_err().name(), "NomadRefused");
     assert_eq!(*world.calls.borrow(), ["POST"]);
+}
+
+#[tokio::test]
+async fn an_empty_node_is_released_at_the_first_look_after_the_drain() {
+    let world = Scripted::new(&[Post::Accepted]);
+    let entries = run(&world, Some(Hold::default())).await.unwrap();
+    assert_eq!((entries[0].outcome, entries[0].reason), ("completed", "drained"));
+    assert_eq!(*world.calls.borrow(), ["POST", "GET", "COMPLETE"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_older_than_our_own_post_is_not_believed() {
+    let world = Scripted::new(&[Post::Accepted]);
+    world.stale_reads.set(2);
+    let entries = run(&world, Some(Hold::default())).await.unwrap();
+    assert_eq!(entries[0].outcome, "completed");
+    let calls = world.calls.borrow();
+    assert_eq!(calls.iter().filter(|call| **call == "POST").count(), 1, "{calls:?}");
+    assert_eq!(calls.last(), Some(&"COMPLETE"));
+}
+
+#[tokio::test]
+async fn a_denied_completion_is_one_warning_and_leaves_the_rest_to_the_hook() {
+    let world = Scripted::new(&[Post::Accepted]);
+    world.denied.set(true);
+    let entries = run(&world, Some(Hold::default())).await.unwrap();
+    assert_eq!((entries[0].outcome, entries[0].reason), ("left_to_hook", "completion_denied"));
+    assert_eq!(world.calls.borrow().iter().filter(|call| **call == "COMPLETE").count(), 1);
 }

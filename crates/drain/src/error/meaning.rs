@@ -1,0 +1,83 @@
+//! What a failure means for the loop, which goes on where it can.
+
+use drain_core::observation::Obstacle;
+use nomad_client::NomadError;
+
+use super::Error;
+use crate::aws::MissingPermission;
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "each asks for a few of many kinds")]
+impl Error {
+    /// Whether whoever could know of a node for the instance was asked, and there is none.
+    pub fn means_absent(&self) -> bool {
+        matches!(self, Self::NodeNotFound { .. } | Self::NoPrivateIp { .. })
+    }
+
+    /// What to tell of two failures in a row: that the time is over says nothing of what took it.
+    pub(crate) fn or_earlier(self, earlier: Option<Self>) -> Self {
+        match earlier {
+            Some(earlier) if matches!(self, Self::OutOfTime) => earlier,
+            _ => self,
+        }
+    }
+
+    /// Whether a write that failed like this may have taken effect all the same.
+    pub fn may_have_taken_effect(&self) -> bool {
+        // Nothing was changed on a node that is not there.
+        !matches!(self, Self::NodeGone(_))
+            && self.nomad_error().is_some_and(NomadError::may_have_taken_effect)
+    }
+
+    /// Whether Auto Scaling said that there is no such lifecycle action (any more).
+    pub fn is_no_active_action(&self) -> bool {
+        matches!(self, Self::AutoScaling { source, .. } if source.is_no_active_action())
+    }
+
+    /// The permission that the function's role lacks, if that is what went wrong.
+    pub fn missing_permission(&self) -> Option<MissingPermission> {
+        match self {
+            Self::AutoScaling { group, source } => source.missing_permission(group.as_ref()),
+            Self::Ec2Unavailable { source, .. } => source.missing_permission(None),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing answered at the agent's address.
+    pub(crate) fn is_agent_silence(&self) -> bool {
+        match self {
+            Self::AgentIsNoClient { .. } => true,
+            Self::AgentUnreachable { source: NomadError::NoAnswer { source, .. }, .. } => source.is_silence(),
+            _ => false,
+        }
+    }
+
+    /// What it hides from a decision.
+    pub fn obstacle(&self) -> Obstacle {
+        match self {
+            Self::NomadTokenRefused { .. }
+            | Self::TokenParameterNotFound { .. }
+            | Self::TokenParameterAccessDenied { .. }
+            | Self::TokenParameterInvalid { .. }
+            | Self::AgentTokenRefused { .. }
+            | Self::AgentNeedsToken { .. } => Obstacle::TokenRefused,
+            Self::NoClusterLeader(_) => Obstacle::NoLeader,
+            Self::WrongNode { .. }
+            | Self::InvalidNodeId(_)
+            | Self::AnotherNode { .. }
+            | Self::FilterIgnored { .. } => Obstacle::Unreadable,
+            _ => Obstacle::Unreachable,
+        }
+    }
+
+    fn nomad_error(&self) -> Option<&NomadError> {
+        match self {
+            Self::NomadTokenRefused { source, .. }
+            | Self::NodeGone(source)
+            | Self::NoClusterLeader(source)
+            | Self::TlsVerificationFailed(source)
+            | Self::NomadUnavailable(source)
+            | Self::NomadRefused(source) => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Trying again what failed in a way that may pass.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::Budget;
+use crate::error::{Causes, Error};
+
+/// How often a server is asked that refuses the connection: for the second or two in which it may be starting again.
+const TRIES_AT_A_CLOSED_DOOR: u32 = 5;
+
+/// For how long one call is tried again. Whoever called looks again later: the loop, Lambda's retries, the next sweep.
+const BRIEFLY: Duration = Duration::from_secs(10);
+
+/// What has less time than this is not begun: its failure would say nothing but that time was short, and hide what took
+/// the time.
+const SHORTEST_CALL: Duration = Duration::from_millis(250);
+
+/// The first pause and the longest one.
+const FIRST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// How often a call is tried that fails in a way that may pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Patience {
+    /// For some seconds.
+    Briefly,
+    /// This often, and no longer either: for what may not be there at all.
+    Tries(u32),
+}
+
+/// Full jitter over an exponentially growing span, so that a thousand functions that met the same outage do not come
+/// back together.
+pub(super) fn backoff(attempts: u32) -> SignedDuration {
+    let span = FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(LONGEST);
+    SignedDuration::try_from(span.mul_f64(fastrand::f64())).unwrap_or_default()
+}
+
+/// Tries `call` again while it fails in a way that may pass. The last failure is the answer. `at_once` bounds how many
+/// calls are made at a time.
+pub(super) async fn retrying<T>(
+    budget: Budget,
+    at_once: &Semaphore,
+    patience: Patience,
+    call: impl AsyncFn(Duration) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let began = Instant::now();
+    let mut attempts = 0;
+    let mut earlier = None;
+    loop {
+        let error = match once(budget, at_once, &call).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error.or_earlier(earlier),
+        };
+        attempts += 1;
+        let pause = backoff(attempts);
+        let enough = match patience {
+            Patience::Briefly => error.is_connection_refused() && attempts >= TRIES_AT_A_CLOSED_DOOR,
+            Patience::Tries(tries) => attempts >= tries,
+        };
+        let exhausted = enough || began.elapsed() + pause.unsigned_abs() >= BRIEFLY;
+        if exhausted || !error.is_transient() || !budget.pause(pause).await {
+            return Err(error);
+        }
+        tracing::warn!(attempts, "trying again after: {}", Causes(&error));
+        earlier = Some(error);
+    }
+}
+
+/// One attempt, if there is time for one.
+pub(super) async fn once<T>(
+    budget: Budget,
+    at_once: &Semaphore,
+    call: impl AsyncFn(Duration) -> Result<T, Error>,
+) -> Result<T, Error> {
+    // The semaphore is never closed; a permit lasts as long as the call.
+    let _permit = at_once.acquire().await.ok();
+    let timeout = budget.for_one_call();
+    if timeout < SHORTEST_CALL {
+        return Err(Error::OutOfTime);
+    }
+    call(timeout).await
+}

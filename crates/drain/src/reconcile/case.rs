@@ -1,0 +1,133 @@
+//! What one invocation knows of one instance. It is forgotten at the end, and losing it at any line is safe.
+
+use std::collections::BTreeMap;
+
+use drain_core::decide::DrainRequest;
+use drain_core::ids::NodeId;
+use drain_core::observation::{Hold, Node, Nodes, Observation, Obstacle, Sight, Target};
+use jiff::Timestamp;
+
+use super::{Rules, words};
+use crate::error::Error;
+use crate::world::World;
+
+/// An instance, and what is known of it before the first look.
+#[derive(Debug)]
+pub struct Subject {
+    /// What is to be done for whom.
+    pub target: Target,
+    /// The hook that holds it.
+    pub hold: Option<Hold>,
+    /// What came of looking for its nodes together with others.
+    pub found: Found,
+}
+
+/// What came of looking for an instance's nodes.
+#[derive(Debug)]
+pub enum Found {
+    /// These carry its id; they were read at this moment.
+    Nodes(Vec<Node>, Timestamp),
+    /// No node carries its id.
+    Nothing,
+    /// Looking failed, and so would looking again.
+    Failed(Obstacle),
+}
+
+/// One instance in one invocation.
+#[expect(clippy::struct_excessive_bools, reason = "each is something that is done once")]
+pub(super) struct Case<'a, W> {
+    pub(super) world: &'a W,
+    pub(super) rules: &'a Rules<'a>,
+    pub(super) seen: Observation,
+    /// What the lookup for all instances together found, until the first look takes it.
+    pub(super) found: Option<Found>,
+    /// When the nodes were read.
+    pub(super) read_at: Timestamp,
+    /// Whether they were read once more because they had been read too long before the next step.
+    pub(super) read_again: bool,
+    /// When the servers were last asked which nodes the instance has.
+    pub(super) listed_at: Timestamp,
+    /// The nodes that this invocation has seen.
+    pub(super) known: Vec<NodeId>,
+    /// Whether what was seen is good for one more decision.
+    pub(super) fresh: bool,
+    /// The raft index of our own newest write to each node: an answer that is older is not believed.
+    pub(super) written: BTreeMap<NodeId, u64>,
+    /// A drain whose answer did not come.
+    pub(super) unanswered: Option<DrainRequest>,
+    /// What we have begun in this invocation.
+    pub(super) begun: Option<DrainRequest>,
+    /// Whether a drain of one of its nodes was seen or posted, or a node that takes no work.
+    pub(super) drain_seen: bool,
+    /// Failed attempts in a row.
+    pub(super) failures: u32,
+    /// Why the newest look showed nothing.
+    pub(super) failure: Option<Error>,
+    /// Whether the ways to a node without the attribute were tried in this invocation: they cost many calls.
+    pub(super) tried_elsewhere: bool,
+    /// Whether the hook's settings were asked for.
+    pub(super) asked_settings: bool,
+    /// Whether the hook's start was asked for.
+    pub(super) asked_start: bool,
+}
+
+impl<'a, W: World> Case<'a, W> {
+    pub(super) fn new(world: &'a W, rules: &'a Rules<'a>, subject: Subject) -> Self {
+        let now = world.now();
+        let Subject { target, hold, found } = subject;
+        let asked_settings = hold.as_ref().is_some_and(|hold| hold.settings.is_some()) || rules.policy.sweep;
+        let seen = Observation {
+            target,
+            hold,
+            nodes: Nodes::Unknown(Obstacle::Unreachable),
+            sight: Sight::Unknown,
+            first_look: now,
+        };
+        Self {
+            world,
+            rules,
+            seen,
+            found: Some(found),
+            read_at: now,
+            listed_at: now,
+            read_again: false,
+            known: Vec::new(),
+            fresh: false,
+            written: BTreeMap::new(),
+            unanswered: None,
+            begun: None,
+            drain_seen: false,
+            failures: 0,
+            failure: None,
+            tried_elsewhere: false,
+            asked_settings,
+            asked_start: false,
+        }
+    }
+
+    /// A missing permission is one warning, and the function does what it still can.
+    pub(super) fn warn_if_denied(&self, error: &Error) -> bool {
+        let Some(warning) = words::missing_permission(error) else { return false };
+        self.rules.warn_once(&warning);
+        true
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.rules.policy.pause || self.seen.hold.as_ref().is_some_and(|hold| hold.paused)
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.is_some() || self.drain_seen
+    }
+
+    /// Until when this invocation looks at the instance: an outage is waited for as long as there is time, so that no
+    /// event is lost. A node that has not joined yet is left to the sweep, if there is one.
+    pub(super) fn time_left(&self) -> Timestamp {
+        let left_to_the_sweep = self.rules.policy.sweep && self.seen.nodes == Nodes::Absent;
+        if self.has_begun() || self.rules.sweeping || left_to_the_sweep {
+            self.rules.linger_until
+        } else {
+            self.rules.ends
+        }
+    }
+}

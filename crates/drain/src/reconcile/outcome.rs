@@ -1,0 +1,104 @@
+//! What is said of an instance: in the log while we wait, and in the result at the end.
+
+use drain_core::reason::{Outcome, Reason};
+
+use super::case::Case;
+use super::words;
+use crate::error::Error;
+use crate::report::ReportEntry;
+use crate::world::World;
+
+impl<W: World> Case<'_, W> {
+    /// Whether looking again soon may show something else.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what we wait for changes, but for a few")]
+    pub(super) fn may_change(&self, why: Reason) -> bool {
+        match why {
+            Reason::Paused
+            | Reason::CannotSeeAllocations
+            | Reason::DrainCancelled
+            | Reason::HookStartUnknown
+            | Reason::AutoScalingUnavailable
+            | Reason::HeldWithoutNode => false,
+            Reason::NomadUnreachable
+            | Reason::NoClusterLeader
+            | Reason::NomadTokenRefused
+            | Reason::NomadUnreadable => self.failure.as_ref().is_none_or(Error::is_transient),
+            _ => true,
+        }
+    }
+
+    /// A change of what we are waiting for, in the log.
+    pub(super) fn say(&self, why: Reason) {
+        let message = words::describe(&self.seen, why, self.failure.as_ref(), self.rules.policy);
+        if why == Reason::CannotSeeAllocations {
+            self.rules.warn_once(&message);
+        } else {
+            tracing::info!(reason = why.as_str(), "{message}");
+        }
+    }
+
+    pub(super) fn finish(&self, reason: Reason) -> Vec<ReportEntry> {
+        let begun = self.begun.as_ref().map(|request| request.reason);
+        let reason = match (reason, begun) {
+            (Reason::AlreadyDraining | Reason::AlreadyDrained, Some(begun)) => begun,
+            (reason, _) => reason,
+        };
+        self.entries(reason.outcome(), reason)
+    }
+
+    /// No time is left, or nothing can change before it ends.
+    pub(super) fn give_up(&mut self, why: Reason) -> Result<Vec<ReportEntry>, Error> {
+        let begun = self.begun.as_ref().map(|request| request.reason);
+        let policy = self.rules.policy;
+        let someone_goes_on = self.rules.sweeping
+            || policy.sweep && matches!(why, Reason::WaitingForNode | Reason::HeldWithoutNode);
+        if !(self.has_begun() || someone_goes_on)
+            && let Some(error) = self.failure.take()
+        {
+            return Err(error);
+        }
+        let draining = why.outcome() == Outcome::Draining && why != Reason::CannotSeeAllocations;
+        let nobody_goes_on = !policy.sweep && self.seen.hold.is_some();
+        let (outcome, reason) = match begun {
+            _ if nobody_goes_on && (draining || why == Reason::NodeSilent) => {
+                (Outcome::LeftToHook, Reason::HookTimeoutTakesOver)
+            }
+            Some(begun) if draining => (begun.outcome(), begun),
+            // The drain has begun, whatever keeps us from seeing how it goes on. One that was cancelled has not.
+            Some(begun)
+                if why != Reason::DrainCancelled
+                    && matches!(why.outcome(), Outcome::Draining | Outcome::Held) =>
+            {
+                (begun.outcome(), why)
+            }
+            None if nobody_goes_on && self.drain_seen && why.outcome() == Outcome::Held => {
+                (Outcome::Draining, why)
+            }
+            _ => (why.outcome(), why),
+        };
+        let told = words::describe(&self.seen, why, self.failure.as_ref(), policy);
+        Ok(self.report(outcome, reason, &told))
+    }
+
+    pub(super) fn entries(&self, outcome: Outcome, reason: Reason) -> Vec<ReportEntry> {
+        let told = match &self.begun {
+            Some(request) if request.reason == reason => {
+                words::drain_posted(&self.seen, request, self.rules.policy, self.world.now())
+            }
+            _ => words::describe(&self.seen, reason, self.failure.as_ref(), self.rules.policy),
+        };
+        self.report(outcome, reason, &told)
+    }
+
+    /// One entry for each node, or one for the instance if it has none.
+    fn report(&self, outcome: Outcome, reason: Reason, told: &str) -> Vec<ReportEntry> {
+        let target = &self.seen.target;
+        let message = words::with_hook(told, outcome);
+        tracing::info!(outcome = outcome.as_str(), reason = reason.as_str(), "{message}");
+        let entry = |node| ReportEntry::of_instance(target, node, outcome, reason, message.clone());
+        if self.known.is_empty() {
+            return vec![entry(None)];
+        }
+        self.known.iter().map(|id| entry(Some(id))).collect()
+    }
+}

@@ -1,0 +1,82 @@
+//! The world as the loop sees it: one method for each call to the outside. [`Live`](crate::live::Live) is the real one;
+//! tests bring theirs.
+
+use std::collections::BTreeMap;
+
+use drain_core::decide::DrainRequest;
+use drain_core::ids::{GroupName, InstanceId, NodeId};
+use drain_core::observation::{Allocation, Node, Sight, Target};
+use drain_core::policy::ActionResult;
+use jiff::{SignedDuration, Timestamp};
+
+pub use crate::aws::autoscaling::{Group, Hook, Waiting};
+use crate::error::Error;
+
+/// Everything outside. A call that fails in a way that may pass is tried again for a few seconds before it gives up,
+/// except [`World::drain`].
+pub trait World {
+    /// The time.
+    fn now(&self) -> Timestamp;
+
+    /// Sleeps until the time has come.
+    fn sleep_until(&self, moment: Timestamp) -> impl Future<Output = ()>;
+
+    /// How long to wait before the next attempt, after so many have failed.
+    fn backoff(&self, attempts: u32) -> SignedDuration;
+
+    /// The nodes that carry these instances' ids, read in full, the newest first. Instances that no node carries are
+    /// not in the answer.
+    fn nodes_by_attribute(
+        &self,
+        instances: &[InstanceId],
+    ) -> impl Future<Output = Result<BTreeMap<InstanceId, Vec<Node>>, Error>>;
+
+    /// The nodes of an instance whose id no node carries: by its address, or by its agent. Errors of which
+    /// [`Error::means_absent`] is true say that there are none.
+    fn nodes_elsewhere(&self, instance: &InstanceId) -> impl Future<Output = Result<Vec<Node>, Error>>;
+
+    /// A node that was found for the instance before; `None` if it is gone.
+    fn node(&self, instance: &InstanceId, id: &NodeId) -> impl Future<Output = Result<Option<Node>, Error>>;
+
+    /// The allocations on a node that our token shows us.
+    fn allocations(&self, id: &NodeId) -> impl Future<Output = Result<Vec<Allocation>, Error>>;
+
+    /// Which allocations our token shows us. Asked once for a token.
+    fn sight(&self) -> impl Future<Output = Result<Sight, Error>>;
+
+    /// Posts a drain, once; if it fails it may have taken effect all the same. Gives the raft index of the change.
+    fn drain(&self, request: &DrainRequest) -> impl Future<Output = Result<u64, Error>>;
+
+    /// Makes a node ineligible.
+    fn make_ineligible(&self, id: &NodeId) -> impl Future<Output = Result<(), Error>>;
+
+    /// Restarts the timer of a lifecycle action.
+    fn heartbeat(&self, target: &Target) -> impl Future<Output = Result<(), Error>>;
+
+    /// Completes a lifecycle action.
+    fn complete(&self, target: &Target, result: ActionResult) -> impl Future<Output = Result<(), Error>>;
+
+    /// A group's hooks.
+    fn hooks(&self, group: &GroupName) -> impl Future<Output = Result<Vec<Hook>, Error>>;
+
+    /// A group; `None` if there is none of that name.
+    fn group(&self, name: &GroupName) -> impl Future<Output = Result<Option<Group>, Error>>;
+
+    /// The groups that the configuration may mean, with those of their members that wait.
+    fn groups(&self) -> impl Future<Output = Result<Vec<Group>, Error>>;
+
+    /// The lifecycle states of these instances. One that no group has is not in the answer.
+    fn states(
+        &self,
+        instances: &[InstanceId],
+    ) -> impl Future<Output = Result<BTreeMap<InstanceId, String>, Error>>;
+
+    /// The members of a group's warm pool that wait.
+    fn warm_pool(&self, group: &GroupName) -> impl Future<Output = Result<Vec<Waiting>, Error>>;
+
+    /// When the ends of a group's instances began: the newest scaling activity of each that is not over.
+    fn ends_begun(
+        &self,
+        group: &GroupName,
+    ) -> impl Future<Output = Result<BTreeMap<InstanceId, Timestamp>, Error>>;
+}
