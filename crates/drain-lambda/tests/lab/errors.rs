@@ -48,7 +48,7 @@ async fn the_message_names_something_that_is_no_instance() {
 
 #[tokio::test]
 async fn the_event_is_none_that_we_know() {
-    insta::assert_snapshot!(told(&lab().await, &[], &json!({"hello": "world"})).await, @"UnknownEvent: the event cannot be understood: this is no event that the function knows: its fields are: hello. Subscribe the function to the hook's SNS topic, or make it the hook's target; send it nothing else.");
+    insta::assert_snapshot!(told(&lab().await, &[], &json!({"hello": "world"})).await, @r#"UnknownEvent: the event cannot be understood: this is no event that the function knows: its fields are: "hello". Subscribe the function to the hook's SNS topic, or make it the hook's target; send it nothing else."#);
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn the_configuration_is_wrong() {
         ("NODE_LOOKUP", "best"),
         ("NOMAD_CACERT", "/nowhere/ca.pem"),
     ];
-    insta::assert_snapshot!(told(&lab().await, &variables, &json!({})).await, @r#"ConfigurationError: the configuration has 3 problems: NODE_LOOKUP is "best", which is not one of auto, server, agent; NOMAD_ADDR "nomad" is not an address: it has to begin with http:// or https://; DRAIN_DEADLINE is "60", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms). Correct the function's environment variables."#);
+    insta::assert_snapshot!(told(&lab().await, &variables, &json!({})).await, @r#"ConfigurationError: the configuration has 4 problems: NODE_LOOKUP is "best", which is not one of auto, server, agent; NOMAD_ADDR "nomad" is not an address: it has to begin with http:// or https://; DRAIN_DEADLINE is "60", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms); NOMAD_CACERT cannot be used: /nowhere/ca.pem cannot be read as PEM: I/O error: No such file or directory (os error 2). Correct the function's environment variables."#);
 }
 
 #[tokio::test]

@@ -1,32 +1,68 @@
 //! A lab with a group of workers, and the questions that tests ask of it.
+//!
+//! What the account announces is lost unless a test says otherwise: most tests deliver a message themselves, or let a
+//! sweep find what no message told.
 
 use std::path::Path;
 use std::time::Duration;
 
 use drain_lab::clock::Clock;
-use drain_lab::journal::{Kind, System};
-use drain_lab::lab::{Lab, TOKEN, Worker};
+use drain_lab::journal::{Entry, Kind, System};
+use drain_lab::lab::{HOOK, Lab, TOKEN, Worker};
 use drain_lab::lambda::{Function, InvocationRecord, Lambda, Outcome};
+use drain_lab::nomad::JobSpec;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 /// The group of every test.
 pub(crate) const GROUP: &str = "workers";
 
-/// When the lifecycle action of every message begins.
-const STARTED: &str = "2026-03-01T12:00:00.500Z";
+/// The drain of a node.
+pub(crate) const POST: &str = "POST /v1/node/:id/drain";
+
+/// The time between two looks in every test that does not say otherwise.
+const POLL_INTERVAL: &str = "100ms";
 
 /// A lab in which time runs.
 pub(crate) async fn lab() -> Lab {
-    let lab = Lab::start(Clock::running()).await.unwrap();
+    with_group(Clock::running()).await
+}
+
+/// A lab in which it is earlier, by `ago`, and time stands still until [`present`] comes.
+pub(crate) async fn lab_before(ago: Duration) -> Lab {
+    with_group(Clock::stopped_at(Timestamp::now() - SignedDuration::try_from(ago).unwrap())).await
+}
+
+async fn with_group(clock: Clock) -> Lab {
+    let lab = Lab::start(clock).await.unwrap();
     lab.add_group(GROUP, 3600).unwrap();
+    lab.nomad.set_batch_interval(SignedDuration::from_millis(50));
+    lab.lose_events(true);
     lab
+}
+
+/// Lets the time pass up to now; from here on the lab's clock goes as every other does, until the answer is dropped.
+#[must_use]
+pub(crate) fn present(lab: &Lab) -> JoinSet<()> {
+    lab.advance_to(Timestamp::now());
+    let clock = lab.clock.clone();
+    let mut running = JoinSet::new();
+    running.spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let behind = Timestamp::now().duration_since(clock.now());
+            clock.advance(behind.max(SignedDuration::ZERO).unsigned_abs());
+        }
+    });
+    running
 }
 
 /// The function under test, with these variables besides what the lab needs. It logs all that it can.
 pub(crate) fn function(lab: &Lab, variables: &[(&str, &str)]) -> Function {
     let mut function = lab.function(Path::new(env!("CARGO_BIN_EXE_bootstrap")));
-    let trace = [("AWS_LAMBDA_LOG_LEVEL", "TRACE"), ("RUST_LOG", "trace")];
-    for (name, value) in trace.iter().chain(variables) {
+    let ours = [("AWS_LAMBDA_LOG_LEVEL", "TRACE"), ("RUST_LOG", "trace"), ("POLL_INTERVAL", POLL_INTERVAL)];
+    for (name, value) in ours.iter().chain(variables) {
         function.env.insert((*name).to_owned(), (*value).to_owned());
     }
     function
@@ -37,20 +73,68 @@ pub(crate) fn deploy<'lab>(lab: &'lab Lab, variables: &[(&str, &str)]) -> &'lab 
     lab.deploy(function(lab, variables))
 }
 
-/// The hook's message for an instance.
+/// Deploys it with a sweep that looks after the group and stays for a moment only, and with these variables.
+pub(crate) fn deploy_with_sweep<'lab>(lab: &'lab Lab, variables: &[(&str, &str)]) -> &'lab Lambda {
+    let mut all = vec![
+        ("SWEEP", "on"),
+        ("AUTO_SCALING_GROUPS", GROUP),
+        ("SWEEP_LINGER", "300ms"),
+        ("EVENT_LINGER", "300ms"),
+    ];
+    all.extend(variables);
+    deploy(lab, &all)
+}
+
+/// A worker whose instance is being terminated, held by the hook. Nobody was told.
+pub(crate) fn ending(lab: &Lab, number: u8) -> Worker {
+    let worker = lab.add_worker(GROUP, number).unwrap();
+    terminate(lab, &worker);
+    worker
+}
+
+/// Ends a worker's instance: the hook holds it.
+pub(crate) fn terminate(lab: &Lab, worker: &Worker) {
+    lab.aws.terminate_instance(&worker.instance_id).unwrap();
+}
+
+/// A service with one allocation, which takes so long to stop.
+pub(crate) fn slow_service(stops_in: Duration) -> JobSpec {
+    JobSpec::service("web", 1)
+        .min_healthy_time(Duration::ZERO)
+        .kill_timeout(stops_in.saturating_mul(2))
+        .stop_takes(stops_in)
+}
+
+/// The hook's message for an instance, whose lifecycle action has just begun.
 pub(crate) fn message(instance_id: &str) -> Value {
     json!({
-        "Origin": "AutoScalingGroup", "Destination": "EC2", "LifecycleHookName": "nomad-drain-hook",
+        "Origin": "AutoScalingGroup", "Destination": "EC2", "LifecycleHookName": HOOK,
         "AccountId": "123456789012", "RequestId": "f02639a5-62b9-0772-d50e-09647ae07b49",
         "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING", "AutoScalingGroupName": GROUP,
-        "Service": "AWS Auto Scaling", "Time": STARTED, "EC2InstanceId": instance_id,
+        "Service": "AWS Auto Scaling", "Time": format!("{:.3}", Timestamp::now()), "EC2InstanceId": instance_id,
         "LifecycleActionToken": "465e0162-e6af-4786-b4e8-bb544ae58790",
     })
 }
 
-/// Invokes the function with the hook's message for a worker, and checks what holds for every invocation.
-pub(crate) async fn invoke(lambda: &Lambda, worker: &Worker) -> InvocationRecord {
-    invoke_with(lambda, &message(&worker.instance_id)).await
+/// The message of the lifecycle action that holds a worker, as Auto Scaling has it.
+pub(crate) fn message_of(lab: &Lab, worker: &Worker) -> Value {
+    let action = lab.aws.lifecycle_action(&worker.instance_id).unwrap();
+    let mut message = message(&worker.instance_id);
+    message["AutoScalingGroupName"] = action.group.into();
+    message["LifecycleHookName"] = action.hook.into();
+    message["LifecycleActionToken"] = action.token.into();
+    message["Time"] = format!("{:.3}", action.started_at).into();
+    message
+}
+
+/// Invokes the function with the message of the lifecycle action that holds a worker.
+pub(crate) async fn invoke(lab: &Lab, lambda: &Lambda, worker: &Worker) -> InvocationRecord {
+    invoke_with(lambda, &message_of(lab, worker)).await
+}
+
+/// Sweeps.
+pub(crate) async fn sweep(lambda: &Lambda) -> InvocationRecord {
+    invoke_with(lambda, &json!({"action": "sweep"})).await
 }
 
 /// Invokes the function with any payload, and checks what holds for every invocation: it ends by itself, and the token
@@ -70,13 +154,25 @@ pub(crate) async fn invoke_with(lambda: &Lambda, payload: &Value) -> InvocationR
     run
 }
 
+/// The response of an invocation that succeeded.
+#[track_caller]
+pub(crate) fn response(run: &InvocationRecord) -> &Value {
+    run.outcome.response().unwrap_or_else(|| panic!("failed: {:?}", run.outcome))
+}
+
 /// The one result of an invocation that succeeded.
 #[track_caller]
 pub(crate) fn result(run: &InvocationRecord) -> &Value {
-    let results = run.outcome.response().unwrap_or_else(|| panic!("failed: {:?}", run.outcome));
-    let results = results["results"].as_array().unwrap();
+    let results = response(run)["results"].as_array().unwrap();
     assert_eq!(results.len(), 1, "{results:?}");
     &results[0]
+}
+
+/// Outcome and reason of the one result.
+#[track_caller]
+pub(crate) fn became(run: &InvocationRecord) -> (&str, &str) {
+    let result = result(run);
+    (result["outcome"].as_str().unwrap(), result["reason"].as_str().unwrap())
 }
 
 /// The type and the message of an invocation that failed.
@@ -88,15 +184,84 @@ pub(crate) fn failure(run: &InvocationRecord) -> (&str, &str) {
     (error_type, payload["errorMessage"].as_str().unwrap())
 }
 
+/// What an invocation warned of.
+pub(crate) fn warnings(run: &InvocationRecord) -> Vec<&str> {
+    let lines = run.log.iter().map(|line| line.text.trim_start());
+    lines.filter(|line| line.starts_with("WARN")).collect()
+}
+
 /// Every call that has reached the lab, in order.
 pub(crate) fn calls(lab: &Lab) -> Vec<String> {
     let calls = lab.journal.entries().into_iter().filter(|entry| entry.kind == Kind::Call);
     calls.map(|entry| entry.what).collect()
 }
 
+/// How many calls of this operation have reached the lab.
+pub(crate) fn count(lab: &Lab, operation: &str) -> usize {
+    calls(lab).iter().filter(|what| *what == operation).count()
+}
+
 /// How many drains were posted.
 pub(crate) fn posts(lab: &Lab) -> usize {
-    lab.journal.calls(System::Nomad).iter().filter(|what| *what == "POST /v1/node/:id/drain").count()
+    count(lab, POST)
+}
+
+/// The deadlines of the drains that were posted, as nanoseconds, in order.
+pub(crate) fn deadlines(lab: &Lab) -> Vec<i64> {
+    let entries = lab.journal.entries().into_iter();
+    let posts = entries.filter(|entry| entry.kind == Kind::Call && entry.what == POST);
+    let bodies = posts.map(|entry| serde_json::from_str::<Value>(&entry.detail).unwrap());
+    bodies.map(|body| body["DrainSpec"]["Deadline"].as_i64().unwrap()).collect()
+}
+
+/// Everything of one kind that has happened to an instance or a node.
+pub(crate) fn effects(lab: &Lab, what: &str, subject: &str) -> Vec<Entry> {
+    let entries = lab.journal.entries().into_iter();
+    entries
+        .filter(|entry| entry.kind == Kind::Effect && entry.what == what && entry.subject == subject)
+        .collect()
+}
+
+/// How the lifecycle actions of a worker were completed: `CONTINUE of nomad-drain-hook by token`.
+pub(crate) fn completions(lab: &Lab, worker: &Worker) -> Vec<String> {
+    effects(lab, "lifecycle action completed", &worker.instance_id)
+        .into_iter()
+        .map(|entry| entry.detail)
+        .collect()
+}
+
+/// How many heartbeats have kept a worker alive.
+pub(crate) fn heartbeats(lab: &Lab, worker: &Worker) -> usize {
+    effects(lab, "lifecycle action heartbeat", &worker.instance_id).len()
+}
+
+/// Whether a hook holds a worker.
+pub(crate) fn is_held(lab: &Lab, worker: &Worker) -> bool {
+    lab.aws.lifecycle_action(&worker.instance_id).is_some()
+}
+
+/// When the newest allocation on a worker ended, as its client says; fails if one has not.
+#[track_caller]
+pub(crate) fn last_end(lab: &Lab, worker: &Worker) -> Option<Timestamp> {
+    let allocations = lab.nomad.allocations_on(&worker.node_id);
+    allocations.iter().map(|one| one.ended_at.unwrap_or_else(|| panic!("{} still runs", one.name))).max()
+}
+
+/// Fails unless the worker was released exactly once, after the last of its allocations had ended, and without delay.
+#[track_caller]
+pub(crate) fn assert_released_when_empty(lab: &Lab, worker: &Worker) {
+    let completed = effects(lab, "lifecycle action completed", &worker.instance_id);
+    let [completed] = &completed[..] else { panic!("completed {} times", completed.len()) };
+    let drained = effects(lab, "drain complete", &worker.node_id).last().map(|entry| entry.at);
+    let stopped = last_end(lab, worker).into_iter().chain(drained).max().unwrap();
+    assert!(completed.at >= stopped, "completed at {}, and all had stopped only at {stopped}", completed.at);
+    let late = completed.at.duration_since(stopped);
+    assert!(late < SignedDuration::from_millis(1500), "released {late:#} after the end");
+}
+
+/// The calls to Nomad's servers so far.
+pub(crate) fn nomad_calls(lab: &Lab) -> Vec<String> {
+    lab.journal.calls(System::Nomad)
 }
 
 /// Waits until `condition` holds; fails with `what` after half a minute.

@@ -2,8 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod completes;
 mod drains;
 mod errors;
+mod faults;
 mod harness;
 mod lookup;
+mod operators;
+mod plain;
+mod stuck;
+mod sweep;
 mod transient;

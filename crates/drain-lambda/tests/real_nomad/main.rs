@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use drain_lab::real_nomad::find;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::world::{GROUP, World, failure, job, message, result};
@@ -44,6 +45,9 @@ async fn the_function_drains_the_nodes_of_a_real_cluster() {
         sixty_instances_are_looked_up_together(&world),
         what_nomad_refuses_is_told(&world),
         a_server_that_is_away_is_named_and_found_again(&mut world),
+        a_token_that_does_not_see_every_namespace_releases_nothing(&world),
+        a_token_with_a_role_releases_an_empty_node(&world),
+        tasks_that_still_stop_when_the_drain_is_over_are_waited_for(&world),
     }
 }
 
@@ -175,6 +179,60 @@ async fn a_server_that_is_away_is_named_and_found_again(world: &mut World) {
     world.cluster.restart_server().await.unwrap();
     assert_eq!(result(&world.invoke(&world.workers[0], &[]).await)["reason"], "drain_posted");
     world.drained(&world.workers[0]).await;
+}
+
+async fn a_token_that_does_not_see_every_namespace_releases_nothing(world: &World) {
+    let worker = world.eligible(0).await;
+    world.terminate(worker);
+    let nodes = "node {\n  policy = \"write\"\n}\n";
+    let one = format!("{nodes}namespace \"default\" {{\n  capabilities = [\"read-job\"]\n}}");
+    for rules in [nodes, &one] {
+        let token = world.cluster.token("sees-little", rules).await.unwrap();
+        world.set_token(Some(&token));
+        let run = world.see_through(worker, &[]).await;
+        assert_eq!(result(&run)["reason"], "cannot_see_allocations");
+        assert!(result(&run)["message"].as_str().unwrap().contains("read-job"));
+    }
+    world.set_token(None);
+    assert_eq!(world.released_at(worker), None);
+}
+
+async fn a_token_with_a_role_releases_an_empty_node(world: &World) {
+    let worker = &world.workers[0];
+    let role = json!({"Name": "watcher", "Policies": [{"Name": "nomad-drain"}]});
+    let role = world.cluster.post("/v1/acl/role", &role).await.unwrap();
+    let token = json!({"Name": "by-role", "Type": "client", "Roles": [{"ID": role["ID"]}]});
+    let token = world.cluster.post("/v1/acl/token", &token).await.unwrap();
+    let token = token["SecretID"].as_str().unwrap().to_owned();
+    world.set_token(Some(&token));
+    let run = world.see_through(worker, &[]).await;
+    assert_eq!((&result(&run)["outcome"], &result(&run)["reason"]), (&json!("completed"), &json!("drained")));
+    world.set_token(None);
+}
+
+async fn tasks_that_still_stop_when_the_drain_is_over_are_waited_for(world: &World) {
+    let worker = world.eligible(1).await;
+    world.terminate(worker);
+    let mut stubborn = job("stubborn", "batch", worker);
+    let task = &mut stubborn["TaskGroups"][0]["Tasks"][0];
+    task["Config"] =
+        json!({"command": "sh", "args": ["-c", "trap '' TERM INT; while :; do sleep 0.2; done"]});
+    task["KillTimeout"] = json!(3_000_000_000_i64);
+    world.cluster.run_job(&stubborn).await.unwrap();
+    world.allocation("stubborn", |one| one["ClientStatus"] == "running").await;
+
+    let run = world.see_through(worker, &[("DRAIN_DEADLINE", "1s"), ("KILL_GRACE", "30s")]).await;
+    assert_eq!(result(&run)["reason"], "drained");
+    let [one] = &world.cluster.allocations("stubborn").await.unwrap()[..] else { panic!("one allocation") };
+    let ended = one["ModifyTime"].as_i64().unwrap();
+    let drained = &world.node(worker).await["LastDrain"]["UpdatedAt"];
+    let drained: Timestamp = drained.as_str().unwrap().parse().unwrap();
+    let released = world.released_at(worker).unwrap();
+    assert_ne!(one["ClientStatus"], "running");
+    assert!(i128::from(ended) <= released.as_nanosecond(), "released before the task had ended");
+    let late = released.as_nanosecond() - i128::from(ended);
+    assert!(late < 2_000_000_000, "released {late} ns after the task had ended");
+    assert!(i128::from(ended) - drained.as_nanosecond() > 1_000_000_000, "no test without a gap");
 }
 
 fn took(since: Instant) -> String {

@@ -8,10 +8,17 @@ use drain_lab::clock::Clock;
 use drain_lab::lab::{Lab, TOKEN_PARAMETER, Worker};
 use drain_lab::lambda::{InvocationRecord, Lambda, Outcome};
 use drain_lab::real_nomad::Cluster;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// The group of every worker.
 pub(crate) const GROUP: &str = "workers";
+
+/// How long an invocation may take that begins a drain: some scenarios wait for the end of it.
+const BRIEF: Duration = Duration::from_secs(4);
+
+/// The same of one that sees the drain through, five seconds of which are kept back.
+const LONG: Duration = Duration::from_secs(15);
 
 /// What the documentation tells people to give the function's token.
 const POLICY: &str = include_str!("../../../../deploy/nomad/nomad-drain.policy.hcl");
@@ -64,9 +71,23 @@ impl World {
 
     /// The same with any event, and checks that the token is nowhere in what the function says.
     pub(crate) async fn invoke_with(&self, event: &Value, variables: &[(&str, &str)]) -> InvocationRecord {
+        self.invoke_for(BRIEF, event, variables).await
+    }
+
+    async fn invoke_for(
+        &self,
+        timeout: Duration,
+        event: &Value,
+        variables: &[(&str, &str)],
+    ) -> InvocationRecord {
         let mut function = self.lab.function(Path::new(env!("CARGO_BIN_EXE_bootstrap")));
-        let ours =
-            [("NOMAD_ADDR", self.cluster.url()), ("AWS_LAMBDA_LOG_LEVEL", "TRACE"), ("RUST_LOG", "trace")];
+        function.timeout = timeout;
+        let ours = [
+            ("NOMAD_ADDR", self.cluster.url()),
+            ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
+            ("RUST_LOG", "trace"),
+            ("POLL_INTERVAL", "200ms"),
+        ];
         for (name, value) in ours.iter().chain(variables) {
             function.env.insert((*name).to_owned(), (*value).to_owned());
         }
@@ -75,6 +96,30 @@ impl World {
         let said = format!("{:?}", (&run.outcome, &run.log));
         assert!(!said.contains(&self.token), "the token was printed: {said}");
         run
+    }
+
+    /// Ends a worker's instance, which the hook holds from now on. Each instance ends once.
+    pub(crate) fn terminate(&self, worker: &Worker) {
+        self.lab.aws.terminate_instance(&worker.instance_id).unwrap();
+    }
+
+    /// Sends the message of the hook that holds a worker, and lets the function see it through.
+    pub(crate) async fn see_through(&self, worker: &Worker, variables: &[(&str, &str)]) -> InvocationRecord {
+        let action = self.lab.aws.lifecycle_action(&worker.instance_id).unwrap();
+        let mut message = message(&worker.instance_id);
+        message["LifecycleHookName"] = action.hook.into();
+        message["LifecycleActionToken"] = action.token.into();
+        message["Time"] = format!("{:.3}", action.started_at).into();
+        self.invoke_for(LONG, &message, variables).await
+    }
+
+    /// When the function completed the lifecycle action of a worker.
+    pub(crate) fn released_at(&self, worker: &Worker) -> Option<Timestamp> {
+        let entries = self.lab.journal.entries().into_iter();
+        let mut done = entries.filter(|entry| {
+            entry.what == "lifecycle action completed" && entry.subject == worker.instance_id
+        });
+        done.next().map(|entry| entry.at)
     }
 
     /// Gives the function's token another secret, or its own again.
@@ -140,12 +185,12 @@ pub(crate) fn job(id: &str, kind: &str, worker: &Worker) -> Value {
     job
 }
 
-/// The hook's message for an instance.
+/// A message for an instance that names no hook: the drain is begun, and there is nothing to complete.
 pub(crate) fn message(instance_id: &str) -> Value {
     json!({
-        "Origin": "AutoScalingGroup", "Destination": "EC2", "LifecycleHookName": "nomad-drain-hook",
+        "Origin": "AutoScalingGroup", "Destination": "EC2",
         "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING", "AutoScalingGroupName": GROUP,
-        "Service": "AWS Auto Scaling", "Time": "2026-03-01T12:00:00.500Z", "EC2InstanceId": instance_id,
+        "Service": "AWS Auto Scaling", "Time": format!("{:.3}", Timestamp::now()), "EC2InstanceId": instance_id,
         "LifecycleActionToken": "465e0162-e6af-4786-b4e8-bb544ae58790",
     })
 }
