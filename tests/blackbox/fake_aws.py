@@ -1,4 +1,4 @@
-"""SSM Parameter Store and EC2 as far as a drain needs them, and a check of signatures."""
+"""SSM Parameter Store, EC2 and Auto Scaling behind one endpoint, and a check of signatures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 from xml.sax.saxutils import escape
 
+from fake_autoscaling import FakeAutoScaling
 from wire import Call, Reply
 
 ACCESS_KEY = "AKIABLACKBOXBLACKBOX"
@@ -22,10 +23,13 @@ XMLNS = "http://ec2.amazonaws.com/doc/2016-11-15/"
 class FakeAws:
     parameters: dict[str, str] = field(default_factory=dict)
     instances: dict[str, str | None] = field(default_factory=dict)  # id -> private IP, None: has none
+    scaling: FakeAutoScaling = field(default_factory=FakeAutoScaling)
 
     def kind(self, call: Call) -> str:
         if target := call.headers.get("x-amz-target"):
             return "ssm" if target == "AmazonSSM.GetParameter" else f"aws:{target}"
+        if self.scaling.handles(call):
+            return self.scaling.kind(call)
         action = call.form.get("Action", "?")
         return "ec2" if action == "DescribeInstances" else f"aws:{action}"
 
@@ -35,8 +39,10 @@ class FakeAws:
                 return self._get_parameter(call)
             case "ec2":
                 return self._describe_instances(call)
+            case _ if self.scaling.handles(call):
+                return self.scaling.reply(call)
             case _:
-                return Reply(200, "<Response/>", {"Content-Type": "text/xml"})
+                return ec2_error(400, "InvalidAction", f"The action {call.kind} is not valid for this web service.")
 
     def _get_parameter(self, call: Call) -> Reply:
         name = call.json.get("Name")

@@ -12,7 +12,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from wire import Call, Journal, Reply, Server
 
@@ -58,6 +58,9 @@ class Answer:
 
     def __str__(self) -> str:
         return f"{'response' if self.ok else 'error'} after {self.seconds:.2f} s: {self.text}"
+
+
+SEEN_REASONS: set[str] = set()  # in this run, in any test
 
 
 class Died(AssertionError):
@@ -126,8 +129,10 @@ class _RuntimeApi:
 class Function:
     """A running function. It is started at once and killed by `close`."""
 
-    def __init__(self, variables: dict[str, str], folder: Path) -> None:
+    def __init__(self, variables: dict[str, str], folder: Path, happens: Callable[[Any], None]) -> None:
         folder.mkdir()
+        self._happens = happens  # is told of every event before the function is
+        self.answers: list[Answer] = []
         self._journal = Journal()
         self._api = _RuntimeApi(self._journal)
         self._server = Server(self._api, self._journal)
@@ -183,6 +188,7 @@ class Function:
             raise AssertionError(f"no poll for the next event within {timeout:.0f} s")
 
     def hand_out(self, event: Any, deadline: float = DEFAULT_DEADLINE) -> None:
+        self._happens(event)
         payload = json.dumps(event).encode()
         self._api.pending.put(_Invocation(str(uuid.uuid4()), payload, deadline))
 
@@ -190,7 +196,9 @@ class Function:
         end = time.monotonic() + timeout
         while True:
             try:
-                return self._api.answers.get(timeout=0.05)
+                answer = self._api.answers.get(timeout=0.05)
+                self.answers.append(answer)
+                return answer
             except queue.Empty:
                 self._check_alive("during an invocation")
             if time.monotonic() > end:

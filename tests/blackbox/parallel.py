@@ -1,19 +1,24 @@
-"""Runs the tests of a module on a few threads: nearly all of their time is waiting.
+"""Runs tests on many threads: nearly all of their time is waiting.
 
-A test module asks for it with `from parallel import load_tests`.
+A test module asks for it with `from parallel import load_tests`. The tests of all such modules share
+the threads, from the moment on when the first of them is run; they are reported module by module.
 """
 
 from __future__ import annotations
 
 import unittest
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Iterator
 
-THREADS = 8
+THREADS = 24
+_waiting: list[_ParallelSuite] = []
+_pool = ThreadPoolExecutor(THREADS)
 
 
 def load_tests(loader: unittest.TestLoader, tests: unittest.TestSuite, pattern: str | None) -> unittest.TestSuite:
-    return _ParallelSuite(_flatten(tests))
+    suite = _ParallelSuite(_flatten(tests))
+    _waiting.append(suite)
+    return suite
 
 
 def _flatten(suite: Any) -> Iterator[unittest.TestCase]:
@@ -44,11 +49,17 @@ for _name in (
 
 
 class _ParallelSuite(unittest.TestSuite):
+    started: list[Future[_Recording]] | None = None
+
+    def start(self) -> None:
+        self.started = [_pool.submit(self._run_one, test) for test in self]
+
     def run(self, result: unittest.TestResult, debug: bool = False) -> unittest.TestResult:
-        with ThreadPoolExecutor(THREADS) as pool:
-            for recording in pool.map(self._run_one, list(self)):
-                for name, arguments in recording.told:
-                    getattr(result, name)(*arguments)
+        while _waiting:
+            _waiting.pop(0).start()
+        for future in self.started or []:
+            for name, arguments in future.result().told:
+                getattr(result, name)(*arguments)
         return result
 
     @staticmethod

@@ -60,7 +60,7 @@ class Forms(WorldTest):
                 node = self.world.node(instance_id())
                 answer = self.world.terminate(node.instance_id, DRY_RUN=value)
                 self.assertTrue(answer.ok, answer)
-                self.assertEqual(node.drain is None, dry)
+                self.assertEqual(node.began_to_drain, not dry)
 
 
 class Problems(WorldTest):

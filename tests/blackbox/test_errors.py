@@ -107,7 +107,7 @@ class Servers(WorldTest):
         self.assertFalse(answer.ok, answer)
         self.assertRegex(answer.error.lower(), "403|permission|denied")
         self.assertLessEqual(len(self.world.drains), 2)
-        self.assertIsNone(self.node.drain)
+        self.assertFalse(self.node.began_to_drain)
 
     def test_a_node_that_vanishes_before_the_drain(self) -> None:
         self.world.fail("drain", Reply.text(500, "node not found"), times=None)
@@ -189,7 +189,7 @@ class Secrets(WorldTest):
         for kind in ("ssm", "nodes", "node", "drain"):
             self.world.fail(kind, Fault.RESET)
         self.world.terminate(self.instance, **self.LOUD)
-        self.assertIsNotNone(self.node.drain, self._story())
+        self.assertTrue(self.node.began_to_drain, self._story())
         self.assertTalked()
 
     def test_a_token_that_is_no_header_value(self) -> None:

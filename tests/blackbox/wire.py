@@ -22,7 +22,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import Any, Callable, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 
@@ -104,6 +104,8 @@ class Journal:
     def __init__(self) -> None:
         self.closing = threading.Event()
         self.crashes: list[str] = []
+        self.on_call: Callable[[Call], None] = lambda call: None  # before a request is served
+        self.on_reply: Callable[[Call], None] = lambda call: None  # when it was, before the answer is sent
         self._changed = threading.Condition()
         self._calls: list[Call] = []
         self._plans: dict[str, list[_Plan]] = defaultdict(list)
@@ -134,8 +136,11 @@ class Journal:
             self._calls.append(call)
             self._changed.notify_all()
             plan = self._next_plan(call.kind)
+        self.on_call(call)
         if plan is None:
-            return fake.reply(call)
+            reply = fake.reply(call)
+            self.on_reply(call)
+            return reply
         if plan.answer is Fault.HANG_UP:
             return replace(fake.reply(call), hang_up=True)
         if plan.applied:

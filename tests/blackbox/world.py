@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import random
@@ -14,18 +15,21 @@ import tempfile
 import unittest
 import uuid
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from fake_aws import ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, FakeAws, signature_problem
-from fake_nomad import FakeAgent, FakeNomad, Node
-from function import DEFAULT_DEADLINE, Answer, Function
+from fake_acl import Grants
+from fake_autoscaling import Group, Held, Hook
+from fake_nomad import Alloc, FakeAgent, FakeNomad, Node
+from function import DEFAULT_DEADLINE, SEEN_REASONS, Answer, Function
 from wire import Call, Fault, Journal, Reply, Server
 
 ENV, REGION, AWS_REGION = "prod", "eu-west-1", "eu-central-1"
 TOKEN_PARAMETER = f"/{ENV}-aws-{REGION}/broker/secrets/NOMAD_TOKEN"
 GROUP, HOOK = "nomad-clients-prod", "drain-before-termination"
+DEFAULT_HOOK = "nomad-drain-hook"  # whose instances a sweep looks for, unless told otherwise
 SERVER_ROUTE = ("ssm", "nodes", "node", "drain")
 AGENT_ROUTE = ("ssm", "ec2", "agent", "node", "drain")
 NO_LEADER = Reply.text(500, "No cluster leader")
@@ -42,7 +46,15 @@ def loopback() -> str:
 
 
 def now_text() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return text_of(datetime.now(timezone.utc))
+
+
+def ago_text(ago: timedelta) -> str:
+    return text_of(datetime.now(timezone.utc) - ago)
+
+
+def text_of(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 # ---- events -----------------------------------------------------------------------------
@@ -128,6 +140,58 @@ def _record(text: str) -> dict[str, Any]:
     }
 
 
+SWEEP = {"action": "sweep"}
+
+
+def scheduled(source: str = "aws.events") -> dict[str, Any]:
+    """What EventBridge hands to a function on a schedule."""
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Scheduled Event",
+        "source": source,
+        "account": "123456789012",
+        "time": now_text()[:-5] + "Z",
+        "region": AWS_REGION,
+        "resources": [f"arn:aws:events:{AWS_REGION}:123456789012:rule/nomad-drain-sweep"],
+        "detail": {},
+    }
+
+
+def stamp(instance: str, began: timedelta, deadline: timedelta, **fields: str) -> dict[str, str]:
+    """The Meta of a drain that we began that long ago, with the deadline that far ahead of now."""
+    now = datetime.now(timezone.utc)
+    return {
+        "managed-by": "nomad-drain",
+        "version": "0.1.0",
+        "instance-id": instance,
+        "auto-scaling-group": GROUP,
+        "lifecycle-hook": DEFAULT_HOOK,
+        "cause": "terminate",
+        "was-eligible": "true",
+        "hook-started-at": text_of(now - began),
+        "deadline": text_of(now + deadline),
+        "message": "nomad-drain: the instance is being terminated",
+    } | {name.replace("_", "-"): value for name, value in fields.items()}
+
+
+def terminations(event: Any) -> list[dict[str, Any]]:
+    """The terminate hooks' messages in an event: what Auto Scaling must know of."""
+    texts = [event]
+    if isinstance(event, dict) and isinstance(event.get("Records"), list):
+        texts = [r.get("Sns", {}).get("Message") for r in event["Records"] if isinstance(r, dict)]
+    found = []
+    for text in texts:
+        if isinstance(text, str):
+            try:
+                text = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+        if isinstance(text, dict) and text.get("LifecycleTransition") == "autoscaling:EC2_INSTANCE_TERMINATING":
+            found.append(text)
+    return found
+
+
 # ---- the world --------------------------------------------------------------------------
 
 
@@ -138,6 +202,9 @@ class World:
         self.journal = Journal()
         self.aws = FakeAws(parameters={TOKEN_PARAMETER: self.token})
         self.nomad = FakeNomad(self.token)
+        self.scaling = self.aws.scaling
+        self.scaling.running_on = self.nomad.running_on
+        self.may_cut_off = False  # whether a completion may find something running
         self.bystanders = [self.node(instance_id()), self.node()]
         self.functions: list[Function] = []
         self._servers: list[Server] = []
@@ -169,6 +236,29 @@ class World:
         self.nomad.nodes.append(node)
         return node
 
+    def alloc(self, node: Node, **fields: Any) -> Alloc:
+        alloc = Alloc(**fields)
+        node.allocs.append(alloc)
+        return alloc
+
+    def group(self, name: str = GROUP, hook: str = DEFAULT_HOOK, heartbeat_timeout: int = 3600, **fields: Any) -> Group:
+        """A group with one terminate hook; it is tagged to be watched unless told otherwise."""
+        return self.scaling.group(name, Hook(hook, heartbeat_timeout), **fields)
+
+    def hold(
+        self,
+        instance: str,
+        group: str = GROUP,
+        hook: str = DEFAULT_HOOK,
+        state: str = "Terminating:Wait",
+        ago: timedelta = timedelta(),
+    ) -> Held:
+        """That group's hook holds the instance, since that long ago."""
+        return self.scaling.hold(instance, group, hook, state, ago)
+
+    def grant(self, **fields: Any) -> None:
+        self.nomad.grants = Grants(**fields)
+
     def ec2(self, instance: str, ip: str | None) -> None:
         self.aws.instances[instance] = ip
 
@@ -192,9 +282,31 @@ class World:
         """Starts a function; a variable given as None is not set at all."""
         merged = self.variables | variables
         environment = {name: value for name, value in merged.items() if value is not None}
-        function = Function(environment, self._folder / str(next(self._numbers)))
+        function = Function(environment, self._folder / str(next(self._numbers)), self._happens)
         self.functions.append(function)
         return function
+
+    def _happens(self, event: Any) -> None:
+        """A hook's message arrives: Auto Scaling holds that instance, unless the test says what it does."""
+        for message in terminations(event):
+            names = ("EC2InstanceId", "AutoScalingGroupName", "LifecycleHookName")
+            instance, group, hook = (message.get(name) for name in names)
+            if not all(isinstance(name, str) for name in (instance, group, hook)):
+                continue
+            if instance in self.scaling.instances:
+                continue
+            if group not in self.scaling.groups:
+                self.group(group, hook)
+            state = {"WarmPool": "Warmed:Pending:Wait", "AutoScalingGroup": "ReplacingRootVolume:Wait"}
+            held = self.hold(instance, group, hook, state.get(message.get("Destination"), "Terminating:Wait"))
+            held.token = message.get("LifecycleActionToken", held.token)
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                held.since = datetime.fromisoformat(message["Time"].replace("Z", "+00:00"))
+
+    def sweep(self, deadline: float = DEFAULT_DEADLINE, **variables: str | None) -> Answer:
+        """One sweep, with short times unless told otherwise."""
+        short = {"SWEEP": "on", "SWEEP_LINGER": "3s", "POLL_INTERVAL": "200ms"}
+        return self.invoke(SWEEP, deadline, **(short | variables))
 
     def invoke(self, event: Any, deadline: float = DEFAULT_DEADLINE, **variables: str | None) -> Answer:
         return self.start(**variables).invoke(event, deadline)
@@ -249,6 +361,8 @@ class World:
 
 
 AUTHORITY = "Blackbox Test Authority"
+RESULT = {"instance_id", "node_id", "auto_scaling_group", "lifecycle_hook", "outcome", "reason", "message"}
+OUTCOMES = ("drain_started", "draining", "completed", "abandoned", "left_to_hook", "held", "restored", "ignored")
 
 
 # ---- assertions -------------------------------------------------------------------------
@@ -264,6 +378,8 @@ class WorldTest(unittest.TestCase):
         self.addCleanup(self.world.close)
         self.addCleanup(self._check_harness)
         self.addCleanup(self._check_secrets)
+        self.addCleanup(self._check_completions)
+        self.addCleanup(self._check_results)
         self.instance = instance_id()
 
     def assertDrained(self, node: Node, answer: Answer, calls: int = 1) -> dict[str, Any]:
@@ -298,6 +414,32 @@ class WorldTest(unittest.TestCase):
         self.assertEqual([result["outcome"] for result in answer.results], ["ignored"], answer)
         self.assertRegex(answer.results[0]["reason"], rf"^{reason}$", answer)
 
+    def assertCompleted(self, instance: str | None = None, result: str = "CONTINUE") -> None:
+        """Once, with that result."""
+        self.assertEqual(self.world.scaling.results(instance or self.instance), [result], self._story())
+
+    def assertNotCompleted(self, instance: str | None = None) -> None:
+        self.assertEqual(self.world.scaling.results(instance or self.instance), [], self._story())
+
+    def assertSaid(self, answer: Answer, outcome: str, reason: str = r"[a-z][a-z0-9_]*") -> dict[str, Any]:
+        """Success, and the first result for the instance is this; alternatives are separated by |."""
+        self.assertTrue(answer.ok, f"{answer}\n{self._story()}")
+        results = [result for result in answer.results if result["instance_id"] == self.instance]
+        self.assertTrue(results, f"{answer}\n{self._story()}")
+        self.assertRegex(results[0]["outcome"], rf"^({outcome})$", f"{answer}\n{self._story()}")
+        self.assertRegex(results[0]["reason"], rf"^({reason})$", answer)
+        return results[0]
+
+    def warnings(self, *facts: str) -> list[str]:
+        """The log's lines at WARN or above that have all these facts."""
+        found = []
+        for function in self.world.functions:
+            for line in function.output.splitlines():
+                plain = re.sub(r"\x1b\[[0-9;]*m", "", line).replace('\\"', '"')
+                if re.search(r"\b(WARN|ERROR)\b", plain) and all(re.search(f, plain, re.IGNORECASE) for f in facts):
+                    found.append(plain)
+        return found
+
     def assertSigned(self, call: Call, service: str, region: str = AWS_REGION) -> None:
         self.assertIsNone(signature_problem(call, service, region), call)
 
@@ -310,6 +452,25 @@ class WorldTest(unittest.TestCase):
             for function in self.world.functions:
                 self.assertNotIn(secret, function.output, "a secret was logged")
                 self.assertNotIn(secret, function.said, "a secret was answered")
+
+    def _check_results(self) -> None:
+        """Results have their documented form, and do not claim what is not so."""
+        for answer in (answer for function in self.world.functions for answer in function.answers if answer.ok):
+            body = answer.body
+            for result in body["results"] if isinstance(body, dict) and "results" in body else []:
+                self.assertEqual(set(result), RESULT, answer)
+                self.assertIn(result["outcome"], OUTCOMES, answer)
+                self.assertRegex(result["reason"], r"^[a-z][a-z0-9_]*$", answer)
+                SEEN_REASONS.add(result["reason"])
+                held = self.world.scaling.instances.get(result["instance_id"])
+                if result["outcome"] in ("completed", "abandoned") and held is not None:
+                    self.assertIsNone(held.hook, f"said to be {result['outcome']}, but still held: {answer}")
+
+    def _check_completions(self) -> None:
+        """The promise above all others: no completion while anything runs."""
+        if not self.world.may_cut_off:
+            for done in self.world.scaling.completions:
+                self.assertEqual(done.running, [], f"{done.instance_id} was released too early\n{self._story()}")
 
     def _check_harness(self) -> None:
         self.assertEqual(self.world.journal.crashes, [], "a fake has a bug")
