@@ -1,18 +1,26 @@
 //! `nomad-drain demo`: the function at work on a laptop.
 
 mod bootstrap;
+mod check;
+mod history;
 mod live;
+mod play;
 mod report;
-mod scenario;
+mod stage;
+mod story;
 mod text;
+mod timeline;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use tokio::signal::unix::{SignalKind, signal};
 
+use history::History;
 use live::Live;
-use scenario::Scenario;
+use play::Play;
+use stage::Stage;
 
 /// What can be asked of the demonstration.
 #[derive(Debug, clap::Args)]
@@ -31,16 +39,30 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(path) => path.clone(),
         None => bootstrap::build()?,
     };
-    let scenario = Scenario::set_up(&bootstrap).await.context("the lab could not be set up")?;
-    let mut live = Live::new(arguments.json, &scenario);
-    scenario.play(|scenario| live.show(scenario)).await?;
-    let timeline_shown = live.finish(&scenario);
+    let mut stage = Stage::set_up(&bootstrap).await.context("the lab could not be set up")?;
+    let mut live = Live::new(arguments.json, &stage);
+    let play = Play::on(&mut stage, |stage| live.show(stage)).play();
+    // Whoever stops us stops what we have started: it ends with the stage.
+    tokio::select! {
+        played = play => played?,
+        stopped = stopped() => bail!("stopped by {}", stopped?),
+    }
+    let timeline_shown = live.finish(&stage);
 
-    let report = report::of(&scenario);
+    let report = report::of(&History::of(&stage));
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{}", text::render(&report, timeline_shown));
     }
     Ok(if report.succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Waits until somebody stops this program, and names the signal.
+async fn stopped() -> std::io::Result<&'static str> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    })
 }

@@ -15,25 +15,32 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn both_instances_are_drained_and_the_document_says_so() {
+fn every_story_is_told_and_the_document_says_so() {
     let run = demo(&["--json"]);
     assert!(run.status.success(), "{}{}", text(&run.stdout), text(&run.stderr));
     let document: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(document["succeeded"], true);
     assert_eq!(document["problems"].as_array().unwrap().len(), 0);
     let instances = document["instances"].as_array().unwrap();
-    assert_eq!(instances.len(), 2);
+    let stories: Vec<&str> = instances.iter().map(|instance| instance["story"].as_str().unwrap()).collect();
+    assert_eq!(stories, ["ordinary", "slow_kill", "lost_event", "operator_cancels", "nomad_outage"]);
     for instance in instances {
-        assert_eq!(
-            (&instance["outcome"], &instance["reason"]),
-            (&"drain_started".into(), &"drain_posted".into())
-        );
-        assert!(
-            instance["event_to_drain_ms"].as_u64().unwrap() < instance["event_to_empty_ms"].as_u64().unwrap()
-        );
+        assert_eq!((&instance["outcome"], &instance["reason"]), (&"completed".into(), &"drained".into()));
+        let found_by = if instance["story"] == "lost_event" { "sweep" } else { "event" };
+        assert_eq!(instance["found_by"], found_by, "{instance}");
+        let ms = |field: &str| instance[field].as_u64().unwrap();
+        assert!(ms("event_to_drain_ms") < ms("event_to_empty_ms"), "{instance}");
+        // Not negative: nothing was released before its last allocation had ended.
+        ms("empty_to_released_ms");
+        assert!(ms("heartbeats") > 0, "{instance}");
     }
-    for operation in ["GetParameter", "GET /v1/nodes", "GET /v1/node/:id", "POST /v1/node/:id/drain"] {
-        assert_eq!(document["calls"][operation], 2, "{operation}");
+    let gave = |number: usize, reason: &str| {
+        instances[number]["reasons"].as_array().unwrap().iter().any(|given| given == reason)
+    };
+    assert!(gave(3, "drain_cancelled"), "{}", instances[3]);
+    assert!(gave(4, "nomad_unreachable"), "{}", instances[4]);
+    for operation in ["POST /v1/node/:id/drain", "CompleteLifecycleAction"] {
+        assert!(document["calls"][operation].as_u64().unwrap() >= 5, "{operation}");
     }
 }
 
@@ -43,13 +50,28 @@ fn without_a_terminal_there_is_a_line_for_each_event_and_a_summary() {
     let output = text(&run.stdout);
     assert!(run.status.success(), "{output}{}", text(&run.stderr));
     assert!(!output.contains('\u{1b}'), "no colours and no cursor movement without a terminal: {output}");
-    let has_line = |words: &[&str]| output.lines().any(|line| words.iter().all(|word| line.contains(word)));
-    for words in
-        [["drain started", "worker-1"], ["drain complete", "worker-2"], ["event to drain", "event to empty"]]
-    {
-        assert!(has_line(&words), "{words:?} is not in {output}");
+    let line_of =
+        |words: &[&str]| output.lines().position(|line| words.iter().all(|word| line.contains(word)));
+    let lines = [
+        &["worker-1", "AWS", "ends it"][..],
+        &["worker-1", "function", "drains the node"],
+        &["worker-1", "releases it", "after its last allocation"],
+        &["worker-2", "drain complete", "import, logger run on"],
+        &["worker-3", "message is lost"],
+        &["worker-3", "sweep", "proves that the hook holds it"],
+        &["worker-4", "operator", "cancels the drain"],
+        &["worker-4", "answers", "drain_cancelled"],
+        &["worker-4", "operator", "drains the node himself"],
+        &["worker-5", "cannot be reached any more"],
+        &["worker-5", "answers", "nomad_unreachable"],
+        &["worker-5", "can be reached again"],
+        &["to drain", "to empty", "released"],
+    ];
+    for words in lines {
+        assert!(line_of(words).is_some(), "{words:?} is not in {output}");
     }
-    assert!(output.contains("Everything happened."), "{output}");
+    assert!(line_of(&["import", "has ended"]) < line_of(&["worker-2", "releases it"]), "{output}");
+    assert!(output.contains("Everything happened"), "{output}");
 }
 
 #[test]
@@ -58,4 +80,44 @@ fn a_function_that_fails_is_told_at_once() {
     assert!(!run.status.success());
     let said = text(&run.stderr);
     assert!(said.contains("the function failed: Runtime.ExitError"), "{said}");
+}
+
+/// A function that does nothing for long, and leaves its process id in a file.
+#[cfg(target_os = "linux")]
+fn idle_function(folder: &std::path::Path) -> (std::path::PathBuf, std::path::PathBuf) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    std::fs::create_dir_all(folder).unwrap();
+    let (script, pid) = (folder.join("bootstrap"), folder.join("pid"));
+    _ = std::fs::remove_file(&pid);
+    std::fs::write(&script, format!("#!/bin/sh\necho $$ > '{}'\nexec sleep 600\n", pid.display())).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    (script, pid)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_it_started_ends_with_it() {
+    use std::time::{Duration, Instant};
+
+    let until = |what: &str, happened: &dyn Fn() -> bool| {
+        let began = Instant::now();
+        while !happened() {
+            assert!(began.elapsed() < Duration::from_mins(1), "{what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let (script, pid) =
+        idle_function(&std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo-stopped"));
+    let read_pid = || std::fs::read_to_string(&pid).unwrap_or_default().trim().to_owned();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nomad-drain"));
+    let mut demo = command.args(["demo", "--json", "--bootstrap"]).arg(&script).spawn().unwrap();
+    until("the function was not started", &|| !read_pid().is_empty());
+    let killed = Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert!(!demo.wait().unwrap().success());
+    // Whoever has ended has no command line, reaped or not.
+    let command_line = format!("/proc/{}/cmdline", read_pid());
+    let gone = || std::fs::read(&command_line).map_or(true, |bytes| bytes.is_empty());
+    until("the function's process lives on", &gone);
 }

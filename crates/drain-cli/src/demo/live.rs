@@ -1,90 +1,92 @@
 //! What is shown while it happens: progress bars on a terminal, a line for each event elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 
-use drain_lab::lab::Worker;
+use drain_lab::nomad::DrainStatus;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 
-use super::report;
-use super::scenario::Scenario;
+use super::history::History;
+use super::stage::Stage;
+use super::story::{Part, Story};
 use super::text;
+use super::timeline::{self, Actor, Line};
 
 /// The view of a running demonstration.
 #[derive(Debug)]
 pub(super) enum Live {
-    /// One bar for each node that empties, on a terminal.
-    Bars(Vec<(Worker, ProgressBar)>),
-    /// A line for each event. Holds how many were printed.
-    Lines(usize),
+    /// On a terminal: one bar for each instance that ends, and a line for what happened last.
+    Bars(Vec<ProgressBar>, ProgressBar),
+    /// A line for each event. Holds those that were printed.
+    Lines(BTreeSet<Line>),
     /// Nothing: the document at the end says it all.
     Silent,
 }
 
 impl Live {
     /// The view that suits standard output.
-    pub(super) fn new(json: bool, scenario: &Scenario) -> Self {
+    pub(super) fn new(json: bool, stage: &Stage) -> Self {
         if json {
             return Self::Silent;
         }
-        let (going, staying) = (names(&scenario.leaving), names(&scenario.staying));
-        println!(
-            "A Nomad cluster of four nodes runs services (api, web), batch work (report) and a system job (logs)."
-        );
-        println!(
-            "Auto Scaling terminates the instances of {going}; {staying} stay. The hook wakes the real function.\n"
-        );
+        print!("{}", text::introduction(stage));
         if !std::io::stdout().is_terminal() {
-            return Self::Lines(0);
+            return Self::Lines(BTreeSet::new());
         }
         let all = MultiProgress::new();
-        let bars = scenario.leaving.iter().map(|worker| {
+        let bars = stage.parts.iter().map(|part| {
             // Added before it is styled: a bar on its own would draw itself.
-            let bar = all.add(ProgressBar::new(scenario.running_on(worker).len() as u64));
-            let style = ProgressStyle::with_template("  {prefix}  [{bar:24}] {pos}/{len} gone   {msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-            bar.set_prefix(format!("{} {}", worker.instance_id, worker.name));
-            (worker.clone(), bar)
+            let bar = all.add(ProgressBar::new(stage.running_on(&part.worker).len() as u64));
+            bar.set_style(style("{prefix} [{bar:12.cyan}] {wide_msg}").progress_chars("=> "));
+            bar.set_prefix(format!("{} {:<10}", part.worker.name, part.story.label()));
+            bar
         });
         let bars = bars.collect();
-        Self::Bars(bars)
+        let newest = all.add(ProgressBar::no_length());
+        newest.set_style(style("\n{wide_msg:.dim}"));
+        Self::Bars(bars, newest)
     }
 
     /// Shows how things stand.
-    pub(super) fn show(&mut self, scenario: &Scenario) {
+    pub(super) fn show(&mut self, stage: &Stage) {
         match self {
             Self::Silent => {}
             Self::Lines(printed) => {
-                // What is younger may still be overtaken by something that the models note a little late.
-                let settled = scenario.lab.clock.now() - SignedDuration::from_millis(200);
-                *printed = print_from(*printed, &report::timeline(scenario, settled));
+                // What is younger may still be overtaken by something that is noted a little late.
+                let settled = stage.lab.clock.now() - SignedDuration::from_millis(200);
+                print_new(printed, &timeline::of(&History::of(stage), settled));
             }
-            Self::Bars(bars) => {
-                for (worker, bar) in bars {
-                    let running = scenario.running_on(worker);
-                    bar.set_position(bar.length().unwrap_or_default().saturating_sub(running.len() as u64));
-                    let mut by_job: BTreeMap<String, usize> = BTreeMap::new();
-                    for allocation in running {
-                        *by_job.entry(allocation.job_id).or_default() += 1;
-                    }
-                    bar.set_message(waiting_for(&by_job, scenario.is_empty(worker)));
+            Self::Bars(bars, newest) => {
+                let history = History::of(stage);
+                if let Some(line) = timeline::of(&history, Timestamp::MAX).last() {
+                    newest.set_message(text::line(line));
+                }
+                for (part, bar) in stage.parts.iter().zip(bars) {
+                    let left = stage.running_on(&part.worker).len() as u64;
+                    // A node whose drain is cancelled takes work again.
+                    let all = bar.length().unwrap_or_default().max(left);
+                    bar.set_length(all);
+                    bar.set_position(all - left);
+                    bar.set_message(format!("{left:>2} left  {}", state(&history, part)));
                 }
             }
         }
     }
 
     /// Leaves the last state on the screen. Whether the timeline has been shown.
-    pub(super) fn finish(self, scenario: &Scenario) -> bool {
+    pub(super) fn finish(self, stage: &Stage) -> bool {
         match self {
-            Self::Bars(bars) => {
-                for (_, bar) in &bars {
+            Self::Bars(bars, newest) => {
+                newest.finish_and_clear();
+                for bar in &bars {
                     bar.abandon();
                 }
+                println!();
                 false
             }
-            Self::Lines(printed) => {
-                print_from(printed, &report::timeline(scenario, Timestamp::MAX));
+            Self::Lines(mut printed) => {
+                print_new(&mut printed, &timeline::of(&History::of(stage), Timestamp::MAX));
                 true
             }
             Self::Silent => true,
@@ -92,34 +94,51 @@ impl Live {
     }
 }
 
-fn print_from(printed: usize, lines: &[report::Line]) -> usize {
-    for line in lines.iter().skip(printed) {
-        println!("{}", text::line(line));
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn print_new(printed: &mut BTreeSet<Line>, lines: &[Line]) {
+    for line in lines {
+        if printed.insert(line.clone()) {
+            println!("{}", text::line(line));
+        }
     }
-    lines.len().max(printed)
 }
 
-fn names(workers: &[Worker]) -> String {
-    let names: Vec<&str> = workers.iter().map(|worker| worker.name.as_str()).collect();
-    names.join(" and ")
-}
-
-fn waiting_for(by_job: &BTreeMap<String, usize>, empty: bool) -> String {
-    if empty {
-        return "empty".to_owned();
+/// What is happening to an instance, in words.
+fn state(history: &History<'_>, part: &Part) -> String {
+    let stage = history.stage;
+    if let Some(released) = history.released_at(part) {
+        let after = history.last_end(part).map(|end| released.duration_since(end).as_millis());
+        return match after {
+            Some(after) => format!("empty; released {} later", text::seconds(after)),
+            None => "released".to_owned(),
+        };
     }
-    let jobs: Vec<String> = by_job.iter().map(|(job, count)| format!("{job} {count}")).collect();
-    jobs.join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bar_names_what_is_waited_for_by_job() {
-        let jobs = BTreeMap::from([("web".to_owned(), 2), ("report".to_owned(), 1)]);
-        assert_eq!(waiting_for(&jobs, false), "report 1, web 2");
-        assert_eq!(waiting_for(&BTreeMap::new(), true), "empty");
+    if history.held_at(part).is_none() {
+        return "at work".to_owned();
+    }
+    let running = stage.running_on(&part.worker);
+    if stage.is_cut_off() {
+        return "held: Nomad cannot be reached".to_owned();
+    }
+    let Some(node) = stage.lab.node(&part.worker) else { return "its node is gone".to_owned() };
+    let drained_by_operator = || {
+        let last = stage.notes.iter().rfind(|note| note.node.as_ref() == Some(&part.worker.name));
+        last.is_some_and(|note| note.who == Actor::Operator)
+    };
+    match (node.last_drain.map(|drain| drain.status), running.is_empty()) {
+        (None, _) if part.story == Story::LostEvent => "held; its event is lost".to_owned(),
+        (None, _) => "held".to_owned(),
+        (Some(DrainStatus::Canceled), _) => "drain cancelled: held".to_owned(),
+        (Some(_), true) => "empty".to_owned(),
+        (Some(DrainStatus::Complete), false) => {
+            format!("\"drain complete\", yet: {}", timeline::by_job(&running))
+        }
+        (Some(DrainStatus::Draining), false) if drained_by_operator() => {
+            format!("operator's drain: {}", timeline::by_job(&running))
+        }
+        (Some(DrainStatus::Draining), false) => format!("drains: {}", timeline::by_job(&running)),
     }
 }

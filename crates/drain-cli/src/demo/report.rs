@@ -1,14 +1,16 @@
-//! What has happened, as plain data, and whether it is all that should have.
+//! What has happened, as plain data.
 
 use std::collections::BTreeMap;
 
-use drain_lab::journal::{Entry, Kind, System};
-use drain_lab::lab::Worker;
-use drain_lab::nomad::DrainStatus;
+use drain_lab::journal::Kind;
+use drain_lab::lambda::Lambda;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::scenario::{SERVICES, Scenario};
+use super::check;
+use super::history::{History, Trigger, is_nomad};
+use super::story::{Part, Story};
+use super::timeline::{self, Line};
 
 /// The demonstration's result: the document of `--json`.
 #[derive(Debug, Serialize)]
@@ -19,7 +21,15 @@ pub(super) struct Report {
     pub(super) instances: Vec<Drained>,
     /// How often the function called each operation.
     pub(super) calls: BTreeMap<String, usize>,
-    /// How many processes had to be started for the two events.
+    /// How many of these calls went to Nomad.
+    pub(super) calls_to_nomad: usize,
+    /// How many of these calls went to AWS.
+    pub(super) calls_to_aws: usize,
+    /// How often the function ran.
+    pub(super) runs: usize,
+    /// How often it did so to sweep.
+    pub(super) sweeps: usize,
+    /// How many processes had to be started for events and sweeps.
     pub(super) cold_starts: usize,
     /// What happened, in order.
     pub(super) timeline: Vec<Line>,
@@ -36,179 +46,90 @@ pub(super) struct Drained {
     pub(super) node_id: String,
     /// The node's name.
     pub(super) node_name: String,
-    /// From the hook's message to the drain.
+    /// What it shows.
+    pub(super) story: Story,
+    /// What told the function of it.
+    pub(super) found_by: Option<Trigger>,
+    /// From the hook's message, lost or not, until the function could know: 0 if the message arrived.
+    pub(super) found_after_ms: Option<i128>,
+    /// From the moment at which the function could know until the drain.
     pub(super) event_to_drain_ms: Option<i128>,
-    /// From the hook's message until nothing ran on the node any more.
+    /// From the moment at which the function could know until the last allocation had ended.
     pub(super) event_to_empty_ms: Option<i128>,
-    /// The function's word for what it did.
+    /// From the end of the last allocation until the hook let the instance go.
+    pub(super) empty_to_released_ms: Option<i128>,
+    /// From the moment at which the hook began to hold the instance until it let it go.
+    pub(super) held_ms: Option<i128>,
+    /// How many heartbeats kept the instance meanwhile.
+    pub(super) heartbeats: usize,
+    /// The calls to Nomad that were about it, or about it and others.
+    pub(super) calls_to_nomad: usize,
+    /// The calls to AWS that were about it.
+    pub(super) calls_to_aws: usize,
+    /// What made the function run that completed the lifecycle action.
+    pub(super) released_by: Option<Trigger>,
+    /// The function's word for what it did in the end.
     pub(super) outcome: Option<String>,
     /// The function's word for why.
     pub(super) reason: Option<String>,
+    /// Every reason that the function gave, in order, without repetitions.
+    pub(super) reasons: Vec<String>,
 }
 
-/// One line of the timeline.
-#[derive(Debug, Serialize)]
-pub(super) struct Line {
-    /// Milliseconds since the first instance was held.
-    pub(super) at_ms: i128,
-    /// Where.
-    pub(super) system: System,
-    /// A call of the function, or a change.
-    pub(super) kind: Kind,
-    /// The operation, or what changed.
-    pub(super) what: String,
-    /// What it was about: a node by its name, an instance, a parameter.
-    pub(super) subject: String,
-    /// More about it.
-    pub(super) detail: String,
-}
-
-/// The result of a scenario that has been played.
-pub(super) fn of(scenario: &Scenario) -> Report {
-    let timeline = timeline(scenario, Timestamp::MAX);
+/// The result of a play that is over.
+pub(super) fn of(history: &History<'_>) -> Report {
     let mut calls: BTreeMap<String, usize> = BTreeMap::new();
-    for line in timeline.iter().filter(|line| line.kind == Kind::Call) {
-        *calls.entry(line.what.clone()).or_default() += 1;
+    let mut to_nomad = 0;
+    let begins = history.begins().unwrap_or(Timestamp::MAX);
+    let all = history.entries.iter().filter(|entry| entry.kind == Kind::Call && entry.at >= begins);
+    for call in all {
+        *calls.entry(call.what.clone()).or_default() += 1;
+        to_nomad += usize::from(is_nomad(call.system));
     }
-    let runs = scenario.leaving.iter().flat_map(|worker| scenario.runs_about(worker));
-    let cold_starts = runs.filter(drain_lab::lambda::InvocationRecord::is_cold_start).count();
-    let instances: Vec<Drained> = scenario.leaving.iter().map(|worker| drained(scenario, worker)).collect();
-    let problems = problems(scenario, &instances);
-    Report { succeeded: problems.is_empty(), instances, calls, cold_starts, timeline, problems }
-}
-
-/// What has happened since the first instance was held, up to a moment.
-pub(super) fn timeline(scenario: &Scenario, until: Timestamp) -> Vec<Line> {
-    let start = scenario.leaving.iter().filter_map(|worker| scenario.held_since(worker)).min();
-    let Some(start) = start else { return Vec::new() };
-    let entries = scenario.lab.journal.entries().into_iter();
-    let told = entries.filter(|entry| (start..=until).contains(&entry.at) && is_told(scenario, entry));
-    let names = names(scenario);
-    told.map(|entry| Line {
-        at_ms: entry.at.duration_since(start).as_millis(),
-        system: entry.system,
-        kind: entry.kind,
-        subject: names.get(&entry.subject).unwrap_or(&entry.subject).clone(),
-        detail: without_ids(&entry),
-        what: entry.what,
-    })
-    .collect()
-}
-
-/// Everything but what a reader can infer from the line before or after, and batch work that ends where it may.
-fn is_told(scenario: &Scenario, entry: &Entry) -> bool {
-    match entry.what.as_str() {
-        "allocation stopping" | "invoked" => false,
-        "allocation stopped" => scenario.leaving.iter().any(|worker| worker.node_id == entry.subject),
-        _ => true,
+    let lab = &history.stage.lab;
+    let runs: Vec<_> = lab.lambda().into_iter().chain(lab.sweeper()).flat_map(Lambda::invocations).collect();
+    let problems = check::problems(history);
+    Report {
+        succeeded: problems.is_empty(),
+        instances: history.stage.parts.iter().map(|part| drained(history, part)).collect(),
+        calls_to_nomad: to_nomad,
+        calls_to_aws: calls.values().sum::<usize>() - to_nomad,
+        calls,
+        runs: runs.len(),
+        sweeps: lab.sweeper().map_or(0, |sweeper| sweeper.invocations().len()),
+        cold_starts: runs.iter().filter(|run| run.is_cold_start()).count(),
+        timeline: timeline::of(history, Timestamp::MAX),
+        problems,
     }
 }
 
-/// What ids stand for: nodes by their names, events by the node that they are about.
-fn names(scenario: &Scenario) -> BTreeMap<String, String> {
-    let workers = scenario.leaving.iter().chain(&scenario.staying);
-    let mut names: BTreeMap<String, String> =
-        workers.map(|worker| (worker.node_id.clone(), worker.name.clone())).collect();
-    for worker in &scenario.leaving {
-        for run in scenario.runs_about(worker) {
-            names.insert(run.request_id, format!("event of {}", worker.name));
-        }
-    }
-    names
-}
-
-/// Allocations are told by name; their ids say nothing to a reader.
-fn without_ids(entry: &Entry) -> String {
-    if entry.what.starts_with("allocation ") {
-        return entry.detail.split(' ').next().unwrap_or_default().to_owned();
-    }
-    entry.detail.clone()
-}
-
-fn drained(scenario: &Scenario, worker: &Worker) -> Drained {
-    let since_held =
-        |moment: Option<Timestamp>| Some(moment?.duration_since(scenario.held_since(worker)?).as_millis());
-    let run = scenario.runs_about(worker).into_iter().next();
-    let result = run.as_ref().and_then(|run| run.outcome.response()).map(|response| &response["results"][0]);
-    let word = |field: &str| result.and_then(|result| result[field].as_str()).map(str::to_owned);
+fn drained(history: &History<'_>, part: &Part) -> Drained {
+    let (held, found) = (history.held_at(part), history.found_at(part));
+    let (empty, released) = (history.last_end(part), history.released_at(part));
+    let completion = history.completion(part);
+    let mut reasons: Vec<String> = history.answers_about(part).map(|answer| answer.reason.clone()).collect();
+    reasons.dedup();
     Drained {
-        instance_id: worker.instance_id.clone(),
-        node_id: worker.node_id.clone(),
-        node_name: worker.name.clone(),
-        event_to_drain_ms: since_held(effect(scenario, worker, "drain started")),
-        event_to_empty_ms: since_held(emptied_at(scenario, worker)),
-        outcome: word("outcome"),
-        reason: word("reason"),
+        instance_id: part.worker.instance_id.clone(),
+        node_id: part.worker.node_id.clone(),
+        node_name: part.worker.name.clone(),
+        story: part.story,
+        found_by: history.found_by(part),
+        found_after_ms: between(held, found),
+        event_to_drain_ms: between(found, history.drained_at(part.story)),
+        event_to_empty_ms: between(found, empty),
+        empty_to_released_ms: between(empty, released),
+        held_ms: between(held, released),
+        heartbeats: history.heartbeats(part).count(),
+        calls_to_nomad: history.calls_about(part, is_nomad),
+        calls_to_aws: history.calls_about(part, |system| !is_nomad(system)),
+        released_by: completion.map(|answer| answer.by),
+        outcome: completion.map(|answer| answer.outcome.clone()),
+        reason: completion.map(|answer| answer.reason.clone()),
+        reasons,
     }
 }
 
-fn effect(scenario: &Scenario, worker: &Worker, what: &str) -> Option<Timestamp> {
-    let entries = scenario.lab.journal.entries();
-    let found = entries
-        .iter()
-        .find(|entry| entry.kind == Kind::Effect && entry.what == what && entry.subject == worker.node_id);
-    found.map(|entry| entry.at)
-}
-
-/// The drain is over and the last allocation, system jobs included, has ended.
-fn emptied_at(scenario: &Scenario, worker: &Worker) -> Option<Timestamp> {
-    if !scenario.is_empty(worker) {
-        return None;
-    }
-    let ends =
-        scenario.lab.nomad.allocations_on(&worker.node_id).into_iter().filter_map(|alloc| alloc.ended_at);
-    ends.chain(effect(scenario, worker, "drain complete")).max()
-}
-
-fn problems(scenario: &Scenario, instances: &[Drained]) -> Vec<String> {
-    let mut problems = Vec::new();
-    for (worker, drained) in scenario.leaving.iter().zip(instances) {
-        let name = &worker.name;
-        if drained.outcome.as_deref() != Some("drain_started") {
-            problems.push(format!("the function did not say that it started to drain {name}"));
-        }
-        let posts = posts_to(scenario, worker);
-        if posts != 1 {
-            problems.push(format!("{name} got {posts} drain requests instead of one"));
-        }
-        let Some(node) = scenario.lab.node(worker) else {
-            problems.push(format!("{name} is gone"));
-            continue;
-        };
-        if node.eligible {
-            problems.push(format!("{name} still takes work"));
-        }
-        match node.last_drain {
-            Some(drain) if drain.status == DrainStatus::Complete => {
-                if drain.meta.get("instance-id") != Some(&worker.instance_id) {
-                    problems.push(format!("the drain of {name} does not carry the function's stamp"));
-                }
-            }
-            _ => problems.push(format!("the drain of {name} has not come to its end")),
-        }
-        let running = scenario.running_on(worker).len();
-        if running > 0 {
-            problems.push(format!("{running} allocations still run on {name}"));
-        }
-    }
-    for worker in &scenario.staying {
-        if scenario.lab.node(worker).is_none_or(|node| !node.eligible || node.last_drain.is_some()) {
-            problems.push(format!("{} should have been left alone", worker.name));
-        }
-    }
-    for (job, count) in SERVICES {
-        let running = scenario.running(job);
-        if running != count {
-            problems.push(format!("service {job} runs {running} times instead of {count}"));
-        }
-    }
-    problems
-}
-
-fn posts_to(scenario: &Scenario, worker: &Worker) -> usize {
-    let entries = scenario.lab.journal.entries();
-    let posts = entries.iter().filter(|entry| {
-        entry.kind == Kind::Call && entry.what == "POST /v1/node/:id/drain" && entry.subject == worker.node_id
-    });
-    posts.count()
+fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<i128> {
+    Some(to?.duration_since(from?).as_millis())
 }

@@ -1,30 +1,54 @@
-//! The report for people.
+//! The report for people. It fits a terminal of 80 columns.
 
 use std::fmt::Write as _;
 
-use drain_lab::journal::{Kind, System};
+use super::history::Trigger;
+use super::report::{Drained, Report};
+use super::stage::{HOOK_TIMEOUT_S, SERVICES, SWEEP_EVERY, Stage};
+use super::timeline::Line;
 
-use super::report::{Drained, Line, Report};
+/// What is going to be shown.
+pub(super) fn introduction(stage: &Stage) -> String {
+    let (ending, staying) = (stage.parts.len(), stage.staying.len());
+    let services = SERVICES.map(|(name, _)| name).join(", ");
+    let mut text = format!(
+        "A Nomad cluster of {} nodes runs services ({services}), batch and system jobs.\n\
+         Auto Scaling ends {ending} of its instances; {staying} stay. The hook (time-out {HOOK_TIMEOUT_S} s)\n\
+         wakes the real function, and so does a schedule, every {} s:\n\n",
+        ending + staying,
+        SWEEP_EVERY.as_secs(),
+    );
+    for part in &stage.parts {
+        let _ = writeln!(text, "  {}  {}", part.worker.name, part.story.title());
+    }
+    text.push('\n');
+    text
+}
 
 /// The timeline, unless it has been shown already, and the summary.
 pub(super) fn render(report: &Report, timeline_shown: bool) -> String {
     let mut text = String::new();
     if !timeline_shown {
-        text.push_str("\nTimeline, from the moment the hook holds the first instance:\n\n");
+        text.push_str("\nTimeline, from the moment at which the hook holds the first instance:\n\n");
         for event in &report.timeline {
             let _ = writeln!(text, "{}", line(event));
         }
     }
-    text.push_str("\n  instance             node       event to drain  event to empty  the function says\n");
+    text.push('\n');
+    text.push_str(HEADER);
     for drained in &report.instances {
-        let _ = writeln!(text, "  {}", row(drained));
+        let _ = writeln!(text, "{}", row(drained));
     }
-    let _ = writeln!(text, "\nCalls of the function: {}.", calls(report));
-    let _ = writeln!(text, "Processes started for the events: {}.", report.cold_starts);
+    let Report { calls_to_nomad, calls_to_aws, cold_starts, sweeps, .. } = report;
+    let _ = writeln!(
+        text,
+        "\nIn all {calls_to_nomad} calls to Nomad and {calls_to_aws} to AWS, in {} runs of the function ({sweeps} sweeps)\n\
+         by {cold_starts} processes.",
+        report.runs,
+    );
     if report.succeeded {
         text.push_str(
-            "Everything happened. On AWS the instances would now end when the hook's time-out is over: the function does \
-             not complete the lifecycle action yet.\n",
+            "Everything happened: no instance was released before its last\nallocation had ended.\n",
         );
     } else {
         let _ = writeln!(text, "This did not happen as it should:\n  - {}", report.problems.join("\n  - "));
@@ -32,102 +56,117 @@ pub(super) fn render(report: &Report, timeline_shown: bool) -> String {
     text
 }
 
+/// Over two lines, as the rows below it are.
+const HEADER: &str = "                                   event     drain  last end  heart-    calls to
+  node      instance            to drain  to empty  released   beats  Nomad  AWS
+";
+
 /// One line of the timeline.
 pub(super) fn line(event: &Line) -> String {
-    let Line { system, kind, what, subject, detail, .. } = event;
-    let arrow = match kind {
-        Kind::Call => "→",
-        Kind::Effect => "•",
-    };
-    let system = name(*system);
-    let text = format!("{} {arrow} {system:<12} {what:<25} {subject:<20} {detail}", seconds(event.at_ms));
-    shorten(text.trim_end())
+    let Line { at_ms, node, who, what } = event;
+    format!("{:>8}  {:<8}  {:<8}  {what}", seconds(*at_ms), node.as_deref().unwrap_or("all"), who.name())
 }
 
-/// Each operation with its count, in the order in which they were first called.
-fn calls(report: &Report) -> String {
-    let mut operations: Vec<&str> = Vec::new();
-    for event in report.timeline.iter().filter(|event| event.kind == Kind::Call) {
-        if !operations.contains(&event.what.as_str()) {
-            operations.push(&event.what);
-        }
-    }
-    let counted = operations.iter().map(|what| format!("{} × {what}", report.calls.get(*what).unwrap_or(&0)));
-    counted.collect::<Vec<_>>().join(", ")
-}
-
+/// An instance's figures, and below them what they are about.
 fn row(drained: &Drained) -> String {
     let Drained { instance_id, node_name, event_to_drain_ms, event_to_empty_ms, .. } = drained;
-    let time = |ms: &Option<i128>| ms.map_or_else(|| "never".to_owned(), |ms| seconds(ms).trim().to_owned());
-    let (outcome, reason) =
-        (drained.outcome.as_deref().unwrap_or("nothing"), drained.reason.as_deref().unwrap_or("-"));
-    format!(
-        "{instance_id:<20} {node_name:<10} {:>14}  {:>14}  {outcome} ({reason})",
-        time(event_to_drain_ms),
-        time(event_to_empty_ms),
-    )
-}
-
-/// Milliseconds as seconds, in a column.
-fn seconds(ms: i128) -> String {
-    format!("{:>3}.{:03} s", ms / 1000, ms % 1000)
-}
-
-fn name(system: System) -> &'static str {
-    match system {
-        System::Nomad => "Nomad",
-        System::Agent => "Nomad agent",
-        System::AutoScaling => "Auto Scaling",
-        System::Ec2 => "EC2",
-        System::Ssm => "SSM",
-        System::Lambda => "Lambda",
+    let time = |ms: Option<i128>| ms.map_or_else(|| "never".to_owned(), seconds);
+    let drain_to_empty = event_to_empty_ms.zip(*event_to_drain_ms).map(|(empty, drain)| empty - drain);
+    let mut row = format!(
+        "  {node_name:<8}  {instance_id:<19} {:>8}  {:>8}  {:>8}  {:>6}  {:>5}  {:>3}\n            {}",
+        time(*event_to_drain_ms),
+        time(drain_to_empty),
+        time(drained.empty_to_released_ms),
+        drained.heartbeats,
+        drained.calls_to_nomad,
+        drained.calls_to_aws,
+        drained.story.title(),
+    );
+    if let (Some(Trigger::Sweep), Some(ms)) = (drained.found_by, drained.found_after_ms) {
+        let _ = write!(row, "\n            ({} after the hook began; \"event\" is that moment)", seconds(ms));
     }
+    row
 }
 
-/// A filter expression or a drain's JSON would fill the screen.
-fn shorten(text: &str) -> String {
-    const WIDTH: usize = 118;
-    match text.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+/// Milliseconds as seconds.
+pub(super) fn seconds(ms: i128) -> String {
+    let sign = if ms < 0 { "-" } else { "" };
+    format!("{sign}{}.{:03} s", ms.abs() / 1000, ms.abs() % 1000)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::story::Story;
+    use super::super::timeline::Actor;
     use super::*;
 
-    fn event(at_ms: i128, kind: Kind, what: &str, detail: &str) -> Line {
-        let subject = "worker-1".to_owned();
-        Line { at_ms, system: System::Nomad, kind, what: what.to_owned(), subject, detail: detail.to_owned() }
+    #[test]
+    fn lines_stand_in_columns() {
+        let event = |at_ms, node: Option<&str>, who| Line {
+            at_ms,
+            node: node.map(str::to_owned),
+            who,
+            what: "drains the node, deadline 12s".to_owned(),
+        };
+        assert_eq!(
+            line(&event(31, Some("worker-1"), Actor::Function)),
+            " 0.031 s  worker-1  function  drains the node, deadline 12s"
+        );
+        assert_eq!(
+            line(&event(12_345, None, Actor::AutoScaling)),
+            "12.345 s  all       AWS       drains the node, deadline 12s"
+        );
+    }
+
+    fn drained() -> Drained {
+        Drained {
+            instance_id: "i-0123456789abcdef0".to_owned(),
+            node_id: String::new(),
+            node_name: "worker-1".to_owned(),
+            story: Story::Ordinary,
+            found_by: Some(Trigger::Event),
+            found_after_ms: Some(0),
+            event_to_drain_ms: Some(45),
+            event_to_empty_ms: Some(12_345),
+            empty_to_released_ms: Some(250),
+            held_ms: Some(12_595),
+            heartbeats: 3,
+            calls_to_nomad: 40,
+            calls_to_aws: 5,
+            released_by: Some(Trigger::Sweep),
+            outcome: Some("completed".to_owned()),
+            reason: Some("drained".to_owned()),
+            reasons: vec![],
+        }
     }
 
     #[test]
-    fn lines_stand_in_columns_and_end_within_the_screen() {
-        let call = event(31, Kind::Call, "POST /v1/node/:id/drain", &"x".repeat(500));
-        let effect = event(12_345, Kind::Effect, "drain complete", "");
-        assert_eq!(line(&effect), " 12.345 s • Nomad        drain complete            worker-1");
-        assert!(
-            line(&call)
-                .starts_with("  0.031 s → Nomad        POST /v1/node/:id/drain   worker-1             xxx")
+    fn a_row_stands_below_its_header() {
+        let row = row(&drained());
+        let figures = row.lines().next().unwrap_or_default();
+        assert_eq!(
+            figures,
+            "  worker-1  i-0123456789abcdef0  0.045 s  12.300 s   0.250 s       3     40    5"
         );
-        assert_eq!(line(&call).chars().count(), 119);
+        for line in HEADER.lines() {
+            assert!(line.chars().count() <= figures.chars().count(), "{line}");
+        }
     }
 
     #[test]
     fn an_instance_that_never_emptied_says_so() {
-        let drained = Drained {
-            instance_id: "i-0123456789abcdef0".to_owned(),
-            node_id: String::new(),
-            node_name: "worker-1".to_owned(),
-            event_to_drain_ms: Some(45),
-            event_to_empty_ms: None,
-            outcome: Some("drain_started".to_owned()),
-            reason: Some("drain_posted".to_owned()),
-        };
-        assert_eq!(
-            row(&drained),
-            "i-0123456789abcdef0  worker-1          0.045 s           never  drain_started (drain_posted)"
-        );
+        let row = row(&Drained { event_to_empty_ms: None, empty_to_released_ms: None, ..drained() });
+        assert!(row.contains(" 0.045 s     never     never "), "{row}");
+    }
+
+    #[test]
+    fn what_the_sweep_found_says_how_late() {
+        let row = row(&Drained { found_by: Some(Trigger::Sweep), found_after_ms: Some(3_900), ..drained() });
+        assert!(row.contains("(3.900 s after the hook began"), "{row}");
+    }
+
+    #[test]
+    fn times_before_the_start_keep_their_sign() {
+        assert_eq!((seconds(-45), seconds(1_002)), ("-0.045 s".to_owned(), "1.002 s".to_owned()));
     }
 }
