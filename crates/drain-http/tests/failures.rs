@@ -13,7 +13,7 @@ use rustls::SupportedProtocolVersion;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(10), body: 1024 };
 
@@ -168,9 +168,10 @@ async fn every_request_names_its_sender() {
 
 #[tokio::test]
 async fn a_closed_port_is_refused_and_named() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    // Bound and never listening: no server of another test can come to listen there.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
     let error = failure(format!("http://127.0.0.1:{port}/"), LIMITS).await;
     assert_eq!(told(&error), format!("the connection to 127.0.0.1:{port} was refused"));
     assert!(error.is_transient() && error.found_nobody() && !error.may_have_arrived());

@@ -171,9 +171,9 @@ impl Lab {
         self.wiring.lost.store(lost, Ordering::SeqCst);
     }
 
-    /// Serves the agent of a worker at the worker's address.
-    pub async fn serve_agent(&self, worker: &Worker, port: u16) -> io::Result<Face> {
-        let address = SocketAddr::new(IpAddr::V4(worker.private_ip), port);
+    /// Serves the agent of a worker at the worker's address, on a free port.
+    pub async fn serve_agent(&self, worker: &Worker) -> io::Result<Face> {
+        let address = SocketAddr::new(IpAddr::V4(worker.private_ip), 0);
         self.nomad.serve_agent_at(&worker.node_id, address).await
     }
 }

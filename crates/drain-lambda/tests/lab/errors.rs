@@ -1,13 +1,13 @@
 //! Every failure that an operator can meet, provoked from outside, and the sentence that the operator reads.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use drain_lab::aws::ParameterType;
 use drain_lab::lab::{Lab, TOKEN, TOKEN_PARAMETER, Worker};
 use serde_json::{Value, json};
 
-use crate::harness::{GROUP, failure, function, invoke_with, lab, message};
+use crate::harness::{ClosedPort, GROUP, failure, function, invoke_with, lab, message};
 
 /// Deploys a function with these variables, sends it this event, and gives what the operator reads. Ports and ids
 /// differ from run to run and are named.
@@ -23,10 +23,6 @@ async fn told(lab: &Lab, variables: &[(&str, &str)], event: &Value) -> String {
         text = text.replace(&value, &format!("http://{name}")).replace(&address, name);
     }
     text
-}
-
-fn closed_port(ip: Ipv4Addr) -> u16 {
-    TcpListener::bind((ip, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn named(text: &str, worker: &Worker) -> String {
@@ -78,7 +74,8 @@ async fn ec2_may_not_be_asked() {
 async fn the_agent_is_unreachable() {
     let lab = lab().await;
     let worker = lab.add_worker(GROUP, 1).unwrap();
-    let port = closed_port(worker.private_ip);
+    let closed = ClosedPort::at(worker.private_ip);
+    let port = closed.number();
     let url = format!("http://{{ip}}:{port}");
     let text =
         told(&lab, &[("NODE_LOOKUP", "agent"), ("NOMAD_AGENT_URL", &url)], &message(&worker.instance_id))
@@ -124,7 +121,8 @@ async fn the_cluster_has_no_leader() {
 #[tokio::test]
 async fn the_servers_are_unreachable() {
     let lab = lab().await;
-    let port = closed_port(Ipv4Addr::LOCALHOST);
+    let closed = ClosedPort::at(Ipv4Addr::LOCALHOST);
+    let port = closed.number();
     let url = format!("http://127.0.0.1:{port}");
     let text = told(&lab, &[("NOMAD_ADDR", &url)], &message("i-0123456789abcdef0")).await;
     insta::assert_snapshot!(text.replace(&port.to_string(), "PORT"), @"NomadUnavailable: Nomad could not be asked: GET /v1/nodes on http://127.0.0.1:PORT got no answer: the connection to 127.0.0.1:PORT was refused. See whether NOMAD_ADDR is right, and whether the function's subnets and security group reach it.");

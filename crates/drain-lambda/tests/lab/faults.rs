@@ -144,7 +144,7 @@ impl Cell {
     async fn try_it(self) -> Result<String, String> {
         let lab = lab_before(Duration::from_mins(6)).await;
         let (worker, mut variables) = self.prepare(&lab);
-        let agent = lab.serve_agent(&worker, 0).await.map_err(|error| error.to_string())?;
+        let agent = lab.serve_agent(&worker).await.map_err(|error| error.to_string())?;
         variables.push(("NOMAD_AGENT_URL", format!("http://{{ip}}:{}", agent.address().port())));
         let _time = present(&lab);
         // A heartbeat is due in every minute from here on.

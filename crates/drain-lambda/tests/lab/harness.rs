@@ -3,6 +3,7 @@
 //! What the account announces is lost unless a test says otherwise: most tests deliver a message themselves, or let a
 //! sweep find what no message told.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use drain_lab::lambda::{Function, InvocationRecord, Lambda, Outcome};
 use drain_lab::nomad::JobSpec;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
 /// The group of every test.
@@ -270,5 +272,20 @@ pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) 
     while !condition() {
         assert!(tokio::time::Instant::now() < give_up, "never happened: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A port at which connections are refused. It is held, so that no server of another test comes to listen there.
+pub(crate) struct ClosedPort(TcpSocket);
+
+impl ClosedPort {
+    pub(crate) fn at(ip: Ipv4Addr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((ip, 0))).unwrap();
+        Self(socket)
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
     }
 }

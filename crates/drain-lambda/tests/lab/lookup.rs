@@ -1,6 +1,6 @@
 //! Finding the node, on every route.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use drain_lab::Face;
@@ -8,18 +8,15 @@ use drain_lab::lab::{Lab, Worker};
 use drain_lab::nomad::{Filtering, NodeSpec, NodeStatus, Quirks};
 
 use crate::harness::{
-    GROUP, POST, became, calls, count, deploy, ending, failure, function, invoke, is_held, lab, posts,
-    response, result, terminate,
+    ClosedPort, GROUP, POST, became, calls, count, deploy, ending, failure, function, invoke, is_held, lab,
+    posts, response, result, terminate,
 };
 
 /// Serves a worker's agent, and gives the variables that lead to it.
 async fn agent(lab: &Lab, worker: &Worker) -> (Face, String) {
-    let port = free_port(worker);
-    (lab.serve_agent(worker, port).await.unwrap(), format!("http://{{ip}}:{port}"))
-}
-
-fn free_port(worker: &Worker) -> u16 {
-    TcpListener::bind((worker.private_ip, 0)).unwrap().local_addr().unwrap().port()
+    let agent = lab.serve_agent(worker).await.unwrap();
+    let url = format!("http://{{ip}}:{}", agent.address().port());
+    (agent, url)
 }
 
 #[tokio::test]
@@ -80,7 +77,8 @@ async fn auto_says_not_found_with_the_agents_address_when_the_agent_does_not_ans
     let instance_id = lab.aws.add_instance(GROUP, Some(private_ip)).unwrap();
     let worker = Worker { instance_id, node_id: String::new(), name: String::new(), private_ip };
     terminate(&lab, &worker);
-    let url = format!("http://{{ip}}:{}", free_port(&worker));
+    let closed = ClosedPort::at(private_ip);
+    let url = format!("http://{{ip}}:{}", closed.number());
     let mut settings = function(&lab, &[("NOMAD_AGENT_URL", &url)]);
     settings.timeout = Duration::from_secs(3);
     let run = invoke(&lab, lab.deploy(settings), &worker).await;
