@@ -3,7 +3,9 @@
 //!
 //! `{"do": "echo"}` answers with the event and what the process knows; `fail` answers with an error, for the first
 //! `times` runs of an event; `exit` ends the process; `hang` never answers; `print` prints `lines` lines; `spawn`
-//! starts a process and answers with its id. The environment variable `INIT` makes initialisation `fail`, `exit` or
+//! starts a process and answers with its id. Of a batch of messages, the body of the first one says what to do; a message
+//! `{"fails": 2}` is reported as failed the first two times that it is received, and `{"answer": ...}` makes that the
+//! whole answer. The environment variable `INIT` makes initialisation `fail`, `exit` or
 //! `print`.
 
 use std::collections::HashMap;
@@ -32,10 +34,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (headers, body) = send(&api, "GET", "invocation/next", "")?;
         let id = headers.get("lambda-runtime-aws-request-id").ok_or("no request id")?.clone();
         let event: Value = serde_json::from_str(&body)?;
+        let messages = messages(&event);
+        let wish = messages.first().map_or(&event, |message| &message.body);
         let run = runs.entry(id.clone()).or_default();
         *run += 1;
-        match event["do"].as_str() {
-            Some("fail") if *run <= event["times"].as_u64().unwrap_or(u64::MAX) => {
+        match wish["do"].as_str() {
+            Some("fail") if *run <= wish["times"].as_u64().unwrap_or(u64::MAX) => {
                 let error = json!({"errorType": "Test.Failed", "errorMessage": "as asked"});
                 send(&api, "POST", &format!("invocation/{id}/error"), &error.to_string())?;
                 continue;
@@ -48,23 +52,59 @@ fn main() -> Result<(), Box<dyn Error>> {
                 }
             }
             Some("print") => {
-                for number in 1..=event["lines"].as_u64().unwrap_or(1) {
+                for number in 1..=wish["lines"].as_u64().unwrap_or(1) {
                     writeln!(io::stdout(), "line {number}")?;
                 }
                 writeln!(io::stderr(), "and an error")?;
             }
             _ => {}
         }
-        let child = match event["do"].as_str() {
+        let child = match wish["do"].as_str() {
             Some("spawn") => Some(Command::new("sleep").arg("1000").spawn()?.id()),
             _ => None,
         };
         let environment: HashMap<String, String> = env::vars().collect();
         let process = std::process::id();
-        let answer = json!({"event": event, "headers": headers, "environment": environment, "process": process,
-            "child": child, "run": *run});
+        let failed: Vec<Value> = messages
+            .iter()
+            .filter(|message| message.receives <= message.body["fails"].as_u64().unwrap_or(0))
+            .map(|message| json!({"itemIdentifier": message.id}))
+            .collect();
+        let answer = match wish.get("answer") {
+            Some(answer) => answer.clone(),
+            None => {
+                json!({"event": event, "headers": headers, "environment": environment, "process": process,
+                "child": child, "run": *run, "batchItemFailures": failed})
+            }
+        };
         send(&api, "POST", &format!("invocation/{id}/response"), &answer.to_string())?;
     }
+}
+
+/// A message of a queue.
+struct Message {
+    id: Value,
+    body: Value,
+    receives: u64,
+}
+
+/// The messages of a batch; none if the event is no batch.
+fn messages(event: &Value) -> Vec<Message> {
+    let records = event["Records"].as_array().into_iter().flatten();
+    records
+        .filter(|record| record["eventSource"] == "aws:sqs")
+        .map(|record| Message {
+            id: record["messageId"].clone(),
+            body: record["body"]
+                .as_str()
+                .and_then(|body| serde_json::from_str(body).ok())
+                .unwrap_or_default(),
+            receives: record["attributes"]["ApproximateReceiveCount"]
+                .as_str()
+                .and_then(|count| count.parse().ok())
+                .unwrap_or(0),
+        })
+        .collect()
 }
 
 /// Sends one request, and returns headers, their names in lower case, and body of the answer.

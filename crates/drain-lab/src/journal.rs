@@ -23,6 +23,8 @@ pub enum System {
     Ssm,
     /// The Lambda service.
     Lambda,
+    /// Simple Queue Service.
+    Sqs,
 }
 
 /// Whether an entry is a request that reached the lab or something that changed in it.

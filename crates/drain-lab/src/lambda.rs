@@ -6,6 +6,7 @@
 //! do.
 
 mod environment;
+mod event_source;
 mod process;
 mod queue;
 mod record;
@@ -19,8 +20,10 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use self::environment::{Environment, Run};
+pub use self::event_source::EventSourceMapping;
 use self::queue::Queue;
 pub use self::record::{DeadLetter, InvocationRecord, InvocationType, LogLine, Outcome, Stream};
 use self::runtime_api::Task;
@@ -28,6 +31,7 @@ use crate::aws::Account;
 use crate::aws::ids::Ids;
 use crate::clock::Clock;
 use crate::journal::{Journal, System};
+use crate::sqs;
 
 /// A function and its settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -70,6 +74,8 @@ impl Function {
 pub struct Lambda {
     service: Arc<Service>,
     queue: Arc<Queue>,
+    /// What reads the queues to which the function is mapped.
+    pollers: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl Lambda {
@@ -89,7 +95,7 @@ impl Lambda {
         });
         let service = Arc::new(Service { function, account, clock, journal, slots, memory });
         let queue = Arc::new(Queue::new(Arc::clone(&service)));
-        Self { service, queue }
+        Self { service, queue, pollers: Arc::default() }
     }
 
     /// The function's ARN.
@@ -113,6 +119,13 @@ impl Lambda {
         let request_id = self.service.memory().ids.uuid();
         self.queue.push(request_id.clone(), payload);
         request_id
+    }
+
+    /// Maps the function to a queue: from now on it is called with what is in there, as long as it is hosted. Such runs
+    /// are no events of [`Lambda::quiet`]; the queue tells when it is quiet itself.
+    pub fn add_event_source(&self, queue: &sqs::Queue, mapping: EventSourceMapping) {
+        let poll = event_source::poll(Arc::clone(&self.service), queue.clone(), mapping);
+        self.pollers.lock().unwrap_or_else(PoisonError::into_inner).spawn(poll);
     }
 
     /// Waits until no event runs or is due. Some may still wait for a retry: see [`Lambda::next_due`].
