@@ -3,29 +3,33 @@
 //! A hook's message reaches the function through the topic; an instance that ends takes its Nomad client with it; a
 //! second function, or the same one, sweeps when it is time.
 
+mod route;
+mod wiring;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
+pub use self::route::Route;
+use self::wiring::{Wiring, wire};
+use crate::aws::Account;
 use crate::aws::ids::Ids;
-use crate::aws::{Account, Event};
 use crate::clock::Clock;
 use crate::http_face::Face;
 use crate::journal::Journal;
-use crate::lambda::{Function, InvocationRecord, Lambda};
+use crate::lambda::{EventSourceMapping, Function, InvocationRecord, Lambda};
+use crate::models::Models;
 pub use crate::models::{HOOK, TOKEN, TOKEN_PARAMETER, Worker};
-use crate::models::{Models, follow};
-use crate::nomad::Nomad;
+use crate::sqs::{Queue, QueueSettings};
 
 /// An AWS account and a Nomad cluster, and room for a function. It has everything that [`Models`] have.
 #[derive(Debug)]
@@ -38,22 +42,11 @@ pub struct Lab {
     running: Mutex<JoinSet<()>>,
 }
 
-/// Who hears what.
-#[derive(Debug, Default)]
-struct Wiring {
-    function: OnceLock<Lambda>,
-    sweep: OnceLock<Lambda>,
-    /// `EventBridge` has a rule whose target is the function.
-    rule: AtomicBool,
-    /// Nothing that the account announces arrives at the function.
-    lost: AtomicBool,
-}
-
 impl Lab {
     /// Starts a lab without groups, nodes or a function. It ends when it is dropped.
     pub async fn start(clock: Clock) -> io::Result<Self> {
         let models = Models::unwired(clock.clone(), Journal::new(clock));
-        let wiring = Arc::new(Wiring::default());
+        let (wiring, asked) = Wiring::new();
         let (aws, nomad) = (models.aws.clone(), models.nomad.clone());
         let mut running = JoinSet::new();
         running.spawn(aws.clone().run());
@@ -61,7 +54,7 @@ impl Lab {
             let nomad = nomad.clone();
             async move { nomad.run().await }
         });
-        running.spawn(wire(aws.events(), nomad.clone(), Arc::clone(&wiring)));
+        running.spawn(wire(aws.events(), nomad.clone(), Arc::clone(&wiring), asked));
         let (aws_face, nomad_face) = (aws.serve().await?, nomad.serve().await?);
         Ok(Self { models, aws_face, nomad_face, wiring, running: Mutex::new(running) })
     }
@@ -89,10 +82,13 @@ impl Lab {
         Function { env, ..Function::new("nomad-drain", bootstrap) }
     }
 
-    /// Deploys the function and subscribes it to the topic. Panics if one is deployed already: a test that believes to
+    /// Deploys the function and subscribes it to whatever brings it news: the topic, or what [`Lab::deliver_by`] says.
+    /// Panics if one is deployed already: a test that believes to
     /// run another would prove nothing.
     pub fn deploy(&self, function: Function) -> &Lambda {
-        self.deploy_to(&self.wiring.function, function)
+        let lambda = self.deploy_to(&self.wiring.function, function);
+        self.wiring.map();
+        lambda
     }
 
     fn deploy_to<'a>(&self, place: &'a OnceLock<Lambda>, function: Function) -> &'a Lambda {
@@ -160,6 +156,58 @@ impl Lab {
         });
     }
 
+    /// Delivers what the account announces from now on by this route, whatever target a hook names: so one story can be
+    /// told in every envelope. A route with a queue gets one with usual settings, unless [`Lab::create_queue`] has made
+    /// it; what is sent before the function is deployed waits there.
+    pub fn deliver_by(&self, route: Route) {
+        if route.has_queue() && self.queue().is_none() {
+            self.create_queue(QueueSettings::named("nomad-drain"), EventSourceMapping::default());
+        }
+        *self.wiring.route.lock().unwrap_or_else(PoisonError::into_inner) = Some(route);
+    }
+
+    /// Creates the queue for routes that have one, from which the deployed function will read. Panics if there is one
+    /// already.
+    pub fn create_queue(&self, settings: QueueSettings, mapping: EventSourceMapping) -> &Queue {
+        let mut is_new = false;
+        let (queue, _) = self.wiring.queue.get_or_init(|| {
+            is_new = true;
+            let account = self.aws.account().clone();
+            (Queue::new(settings, account, self.clock.clone(), self.journal.clone()), mapping)
+        });
+        assert!(is_new, "this lab has a queue already: {}", queue.arn());
+        self.wiring.map();
+        queue
+    }
+
+    /// The queue, if a route needed one or [`Lab::create_queue`] made it.
+    pub fn queue(&self) -> Option<&Queue> {
+        self.wiring.queue.get().map(|(queue, _)| queue)
+    }
+
+    /// Waits until everything that was announced has been delivered, and no function runs or is about to. What waits for
+    /// the clock to be turned, as a retry or a visibility timeout does, is not waited for.
+    pub async fn quiet(&self) {
+        loop {
+            // A look lets happen, and be announced, what has become due.
+            self.aws.next_due();
+            self.wiring.carried().await;
+            let before = self.wiring.handed_over.load(Ordering::SeqCst);
+            for function in [&self.wiring.function, &self.wiring.sweep].into_iter().filter_map(OnceLock::get)
+            {
+                function.quiet().await;
+            }
+            if let Some(queue) = self.queue().filter(|_| self.lambda().is_some()) {
+                queue.quiet().await;
+            }
+            // What ran may have made the account say more.
+            self.wiring.carried().await;
+            if self.wiring.handed_over.load(Ordering::SeqCst) == before {
+                return;
+            }
+        }
+    }
+
     /// Subscribes the function to `EventBridge`, which tells it of every hook of every group and of what EC2 says,
     /// besides whatever the hooks' own targets bring.
     pub fn add_event_bridge_rule(&self) {
@@ -186,12 +234,6 @@ impl Deref for Lab {
     }
 }
 
-impl Wiring {
-    fn sweeper(&self) -> Option<&Lambda> {
-        self.sweep.get().or(self.function.get())
-    }
-}
-
 /// What `EventBridge` sends when a rule with a schedule is due.
 fn scheduled_event(account: &Account, at: Timestamp) -> Value {
     let Account { id, region, .. } = account;
@@ -207,24 +249,6 @@ fn scheduled_event(account: &Account, at: Timestamp) -> Value {
         "resources": [format!("arn:aws:events:{region}:{id}:rule/nomad-drain-sweep")],
         "detail": {},
     })
-}
-
-/// Carries what the account announces to those whom it concerns.
-async fn wire(mut events: UnboundedReceiver<Event>, nomad: Nomad, wiring: Arc<Wiring>) {
-    while let Some(event) = events.recv().await {
-        follow(&event, &nomad);
-        let Some(function) = wiring.function.get().filter(|_| !wiring.lost.load(Ordering::SeqCst)) else {
-            continue;
-        };
-        let from_rule = wiring.rule.load(Ordering::SeqCst);
-        let (direct, bridged) = match &event {
-            Event::Hook(notification) => (notification.lambda_payload(), notification.event_bridge_event()),
-            Event::Ec2(event) => (None, event.event_bridge_event()),
-        };
-        for payload in direct.into_iter().chain(bridged.filter(|_| from_rule)) {
-            function.invoke_async(payload);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub const TOKEN: &str = "5f0c1a3e-7d42-4b0e-9a66-3f1de2c0ab17";
 pub const HOOK: &str = "nomad-drain-hook";
 
 /// The topic to which the hook's messages go, and to which the function is subscribed.
-const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:nomad-drain";
+pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:nomad-drain";
 
 /// An AWS account and a Nomad cluster.
 #[derive(Debug)]

@@ -121,3 +121,92 @@ async fn a_second_function_is_refused() {
     lab.deploy(function(&lab));
     lab.deploy(function(&lab));
 }
+
+/// What the function was told of an instance on this route: the innermost message of everything that it got.
+async fn told(route: Route) -> Vec<Value> {
+    let lab = lab().await;
+    lab.deliver_by(route);
+    lab.deploy(function(&lab));
+    let worker = lab.add_worker(GROUP, 1).unwrap();
+    lab.aws.terminate_instance(&worker.instance_id).unwrap();
+    lab.quiet().await;
+    let read = |text: &Value| serde_json::from_str::<Value>(text.as_str().unwrap()).unwrap();
+    let mut told: Vec<Value> =
+        lab.lambda().unwrap().invocations().into_iter().map(|run| run.payload).collect();
+    for message in &mut told {
+        if message["Records"][0]["eventSource"] == "aws:sqs" {
+            assert_eq!(message["Records"].as_array().unwrap().len(), 1);
+            *message = read(&message["Records"][0]["body"]);
+        }
+        if message["Records"][0]["EventSource"] == "aws:sns" {
+            *message = message["Records"][0]["Sns"].clone();
+        }
+        if message["Type"] == "Notification" {
+            *message = read(&message["Message"]);
+        }
+        if message["detail-type"] == "EC2 Instance-terminate Lifecycle Action" {
+            *message = message["detail"].clone();
+        }
+    }
+    told
+}
+
+#[tokio::test]
+async fn one_story_can_be_told_in_every_envelope() {
+    for route in Route::ALL {
+        let told = told(route).await;
+        let [message] = &told[..] else { panic!("{route:?}: {told:?}") };
+        assert_eq!(message["LifecycleHookName"], HOOK, "{route:?}");
+        assert_eq!(message["LifecycleTransition"], "autoscaling:EC2_INSTANCE_TERMINATING", "{route:?}");
+        assert_eq!(message["LifecycleActionToken"].as_str().unwrap().len(), 36, "{route:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_reaches_the_queue_before_the_function_is_deployed_waits_for_it() {
+    let lab = lab().await;
+    lab.deliver_by(Route::HookToQueue);
+    let worker = lab.add_worker(GROUP, 1).unwrap();
+    lab.aws.terminate_instance(&worker.instance_id).unwrap();
+    lab.quiet().await;
+    assert_eq!(lab.queue().unwrap().visible(), 1);
+    let lambda = lab.deploy(function(&lab));
+    lab.quiet().await;
+    assert_eq!((lab.queue().unwrap().visible(), lambda.invocations().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_queue_has_the_settings_that_it_was_created_with_and_lost_events_do_not_reach_it() {
+    let lab = lab().await;
+    let settings = QueueSettings { visibility_timeout: Duration::from_mins(7), ..QueueSettings::named("q") };
+    lab.create_queue(settings, EventSourceMapping { batch_size: 1, ..EventSourceMapping::default() });
+    lab.deliver_by(Route::RuleToQueue);
+    let workers = [1, 2, 3].map(|number| lab.add_worker(GROUP, number).unwrap());
+    lab.lose_events(true);
+    lab.aws.terminate_instance(&workers[0].instance_id).unwrap();
+    lab.quiet().await;
+    lab.lose_events(false);
+    lab.aws.terminate_instance(&workers[1].instance_id).unwrap();
+    lab.aws.recommend_rebalance(&workers[2].instance_id).unwrap();
+    lab.quiet().await;
+    let queue = lab.queue().unwrap();
+    assert_eq!((queue.visible(), queue.arn().as_str()), (2, "arn:aws:sqs:us-east-1:123456789012:q"));
+    lab.deploy(lab.function(Path::new("/does/not/exist")));
+    lab.quiet().await;
+    assert_eq!((queue.visible(), queue.in_flight()), (0, 2));
+    assert_eq!(queue.next_due().unwrap().to_string(), "2026-01-01T00:07:00Z");
+}
+
+#[tokio::test]
+async fn a_route_takes_the_place_of_a_hooks_target_and_a_rule_comes_on_top() {
+    let lab = lab().await;
+    lab.deliver_by(Route::HookToFunction);
+    lab.add_event_bridge_rule();
+    let lambda = lab.deploy(function(&lab));
+    let worker = lab.add_worker(GROUP, 1).unwrap();
+    lab.aws.terminate_instance(&worker.instance_id).unwrap();
+    lab.quiet().await;
+    let mut sources: Vec<_> = runs(lambda).iter().map(|(event, _)| event["source"].to_string()).collect();
+    sources.sort();
+    assert_eq!(sources, ["\"aws.autoscaling\"", "null"]);
+}
