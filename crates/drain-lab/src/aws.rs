@@ -4,8 +4,10 @@
 //! time, so that a clock turned by hours in one go gives the same history as one that ticks.
 
 mod account;
+mod activity_event;
 mod ec2_event;
 mod error;
+mod health;
 mod hook;
 mod http;
 pub(crate) mod ids;
@@ -25,8 +27,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
 pub use self::account::Account;
+pub use self::activity_event::ActivityEnd;
 pub use self::ec2_event::{Ec2Event, Ec2News};
 pub use self::error::ApiError;
+pub use self::health::HealthEntity;
 pub use self::hook::{
     ActionRef, ActionResult, LifecycleAction, LifecycleHook, NotificationTarget, Transition,
 };
@@ -44,7 +48,7 @@ use crate::journal::Journal;
 pub enum Event {
     /// From a lifecycle hook: for its target, and for `EventBridge`.
     Hook(Box<Notification>),
-    /// From EC2, for `EventBridge`. An instance that is [`Ec2State::ShuttingDown`] takes its Nomad client with it.
+    /// From EC2 or about an instance, for `EventBridge`. An instance that is [`Ec2State::ShuttingDown`] takes its Nomad client with it.
     Ec2(Ec2Event),
 }
 

@@ -226,9 +226,12 @@ pub(crate) fn follow(event: &Event, nomad: &Nomad) {
         }
         Ec2News::StateChanged(Ec2State::Running) => nomad.start_machine(instance_id, *private_ip),
         Ec2News::RootVolumeReplaced => nomad.rebuild_machine(instance_id, *private_ip),
-        Ec2News::StateChanged(Ec2State::Terminated)
+        Ec2News::StateChanged(Ec2State::Pending | Ec2State::Stopping | Ec2State::Terminated)
         | Ec2News::SpotInterruption
-        | Ec2News::RebalanceRecommendation => {}
+        | Ec2News::RebalanceRecommendation
+        | Ec2News::CapacityReservationInterruption { .. }
+        | Ec2News::ScheduledChange(_)
+        | Ec2News::ActivityEnded(_) => {}
     }
 }
 

@@ -1,4 +1,5 @@
-//! What EC2 says on `EventBridge` about an instance. No group and no token: EC2 does not know them.
+//! What is said on `EventBridge` about an instance outside its hooks. No token, and where EC2 speaks, no group: EC2 does
+//! not know them.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -7,9 +8,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::account::Account;
+use super::activity_event::ActivityEnd;
+use super::health::{self, HealthEntity};
 use super::instance::Ec2State;
 
-/// Something that EC2 announces.
+/// Something that EC2 announces, or another service about an instance of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Ec2Event {
     /// When.
@@ -35,6 +38,15 @@ pub enum Ec2News {
     SpotInterruption,
     /// It is a spot instance, and may be taken away before long.
     RebalanceRecommendation,
+    /// It runs in a capacity reservation that ends: it will be taken away.
+    CapacityReservationInterruption {
+        /// When.
+        at: Timestamp,
+    },
+    /// Its host is about to be retired: AWS Health says so, and nothing happens to it.
+    ScheduledChange(HealthEntity),
+    /// Auto Scaling has launched or terminated it.
+    ActivityEnded(Box<ActivityEnd>),
     /// It has a new root volume, and whatever ran on it is gone. `EventBridge` does not tell it.
     RootVolumeReplaced,
 }
@@ -47,33 +59,57 @@ impl Ec2Event {
         // Spot warnings name the availability zone where every other ARN names the region, and no account.
         let of_zone = format!("arn:aws:ec2:{}:instance/{instance}", self.account.zone());
         let of_region = format!("arn:aws:ec2:{region}:{account}:instance/{instance}");
-        let (detail_type, resource, detail) = match self.news {
+        let mut source = "aws.ec2";
+        let (detail_type, resources, detail) = match &self.news {
             Ec2News::StateChanged(state) => (
                 "EC2 Instance State-change Notification",
-                of_region,
+                json!([of_region]),
                 json!({"instance-id": instance, "state": state.as_str()}),
             ),
             Ec2News::SpotInterruption => (
                 "EC2 Spot Instance Interruption Warning",
-                of_zone,
+                json!([of_zone]),
                 json!({"instance-id": instance, "instance-action": "terminate"}),
             ),
             Ec2News::RebalanceRecommendation => {
-                ("EC2 Instance Rebalance Recommendation", of_zone, json!({"instance-id": instance}))
+                ("EC2 Instance Rebalance Recommendation", json!([of_zone]), json!({"instance-id": instance}))
+            }
+            Ec2News::CapacityReservationInterruption { at } => (
+                "EC2 Capacity Reservation Instance Interruption Warning",
+                json!([of_region]),
+                json!({
+                    "instance-id": instance,
+                    "instance-action": "terminate",
+                    "instance-termination-time": format!("{at:.0}"),
+                    "availability-zone-id": "use1-az1",
+                    "instance-lifecycle": "capacity-block",
+                }),
+            ),
+            Ec2News::ScheduledChange(entity) => {
+                source = "aws.health";
+                ("AWS Health Event", Value::Null, health::detail(self, *entity))
+            }
+            Ec2News::ActivityEnded(end) => {
+                source = "aws.autoscaling";
+                end.parts(self)
             }
             Ec2News::RootVolumeReplaced => return None,
         };
-        Some(json!({
+        let mut event = json!({
             "version": "0",
             "id": self.id,
             "detail-type": detail_type,
-            "source": "aws.ec2",
+            "source": source,
             "account": account,
             "time": format!("{:.0}", self.at),
             "region": region,
-            "resources": [resource],
             "detail": detail,
-        }))
+        });
+        // AWS Health leaves them out.
+        if !resources.is_null() {
+            event["resources"] = resources;
+        }
+        Some(event)
     }
 }
 
@@ -105,5 +141,34 @@ mod tests {
     fn a_state_change_names_the_state() {
         let event = event(Ec2News::StateChanged(Ec2State::ShuttingDown));
         assert_eq!(event["detail"]["state"], "shutting-down");
+    }
+
+    #[test]
+    fn a_capacity_reservation_that_ends_says_when() {
+        let at = "2026-01-01T00:02:00Z".parse().unwrap();
+        let event = event(Ec2News::CapacityReservationInterruption { at });
+        assert_eq!(event["detail-type"], "EC2 Capacity Reservation Instance Interruption Warning");
+        assert_eq!(event["detail"]["instance-id"], "i-1234567890abcdef0");
+        assert_eq!(event["detail"]["instance-termination-time"], "2026-01-01T00:02:00Z");
+    }
+
+    #[test]
+    fn a_scheduled_change_names_the_instance_in_one_of_two_ways_and_no_resources() {
+        for (entity, named) in [
+            (HealthEntity::Arn, "arn:aws:ec2:us-east-1:123456789012:instance/i-1234567890abcdef0"),
+            (HealthEntity::InstanceId, "i-1234567890abcdef0"),
+        ] {
+            let event = event(Ec2News::ScheduledChange(entity));
+            assert_eq!(
+                (&event["source"], &event["detail-type"]),
+                (&json!("aws.health"), &json!("AWS Health Event"))
+            );
+            assert_eq!(event.get("resources"), None);
+            let detail = &event["detail"];
+            assert_eq!(detail["affectedEntities"][0]["entityValue"], named);
+            assert_eq!(detail["eventTypeCategory"], "scheduledChange");
+            assert_eq!(detail["startTime"], "Thu, 15 Jan 2026 00:00:00 GMT");
+            assert_eq!((&detail["page"], &detail["backupEvent"]), (&json!("1"), &json!("false")));
+        }
     }
 }

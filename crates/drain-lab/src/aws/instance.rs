@@ -10,13 +10,17 @@ use super::lifecycle::LifecycleState;
 /// The state of an instance, as EC2 sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ec2State {
+    /// It starts.
+    Pending,
     /// It runs.
     Running,
     /// It was told to end.
     ShuttingDown,
     /// It is gone; EC2 still describes it, without its address.
     Terminated,
-    /// It is stopped, in the warm pool.
+    /// It was told to stop.
+    Stopping,
+    /// It is stopped, in the warm pool or by somebody.
     Stopped,
 }
 
@@ -24,9 +28,11 @@ impl Ec2State {
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Pending => "pending",
             Self::Running => "running",
             Self::ShuttingDown => "shutting-down",
             Self::Terminated => "terminated",
+            Self::Stopping => "stopping",
             Self::Stopped => "stopped",
         }
     }
@@ -34,9 +40,11 @@ impl Ec2State {
     /// The number that goes with the name.
     pub fn code(self) -> u16 {
         match self {
+            Self::Pending => 0,
             Self::Running => 16,
             Self::ShuttingDown => 32,
             Self::Terminated => 48,
+            Self::Stopping => 64,
             Self::Stopped => 80,
         }
     }

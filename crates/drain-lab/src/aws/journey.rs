@@ -5,23 +5,24 @@ use std::mem;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Event;
+use super::activity_event::ActivityEnd;
 use super::ec2_event::Ec2News;
 use super::error::ApiError;
 use super::hook::{ActionRef, ActionResult, LifecycleAction, LifecycleHook, Transition};
 use super::instance::{Activity, Ec2State, Instance};
 use super::lifecycle::{Journey, LifecycleState};
 use super::notification::Notification;
-use super::state::{Held, Progress, State};
+use super::state::{Held, Interruption, Progress, State};
 use crate::journal::System;
 
-/// How long before its end EC2 warns a spot instance.
-const SPOT_WARNING: SignedDuration = SignedDuration::from_mins(2);
+/// How long before its end EC2 warns an instance.
+const WARNING: SignedDuration = SignedDuration::from_mins(2);
 
 impl State {
     /// Adds a running instance in service, without asking a hook, and returns its place.
     pub(super) fn add(&mut self, mut instance: Instance) -> usize {
         instance.id = self.ids.instance();
-        self.instances.push(Held { instance, progress: Progress::Settled, interrupted_at: None });
+        self.instances.push(Held { instance, progress: Progress::Settled, interruption: None });
         self.instances.len() - 1
     }
 
@@ -112,8 +113,28 @@ impl State {
 
     /// Tells a spot instance that it has two minutes.
     pub(super) fn interrupt(&mut self, index: usize, at: Timestamp) {
-        self.instances[index].interrupted_at = Some(at + SPOT_WARNING);
+        let why = "spot interruption";
+        self.instances[index].interruption = Some(Interruption { at: at + WARNING, why });
         self.announce(index, Ec2News::SpotInterruption, at);
+    }
+
+    /// Tells an instance of a capacity reservation that it has two minutes.
+    pub(super) fn interrupt_reservation(&mut self, index: usize, at: Timestamp) {
+        let (end, why) = (at + WARNING, "capacity reservation interruption");
+        self.instances[index].interruption = Some(Interruption { at: end, why });
+        self.announce(index, Ec2News::CapacityReservationInterruption { at: end }, at);
+    }
+
+    /// EC2 starts an instance.
+    pub(super) fn start(&mut self, index: usize, at: Timestamp) {
+        self.set_ec2_state(index, Ec2State::Pending, at);
+        self.set_ec2_state(index, Ec2State::Running, at);
+    }
+
+    /// EC2 stops an instance, which keeps its disk and its address.
+    pub(super) fn stop(&mut self, index: usize, at: Timestamp) {
+        self.set_ec2_state(index, Ec2State::Stopping, at);
+        self.set_ec2_state(index, Ec2State::Stopped, at);
     }
 
     /// A hook is gone. What it holds goes on: instances that end are let go, instances that come up are given up.
@@ -148,7 +169,7 @@ impl State {
     pub(super) fn shut_down(&mut self, index: usize, at: Timestamp, why: &str) {
         let until = at.saturating_add(self.shutdown_time).unwrap_or(Timestamp::MAX);
         let held = &mut self.instances[index];
-        held.interrupted_at = None;
+        held.interruption = None;
         if held.instance.ec2_state == Ec2State::Terminated
             || matches!(held.progress, Progress::ShuttingDown { .. })
         {
@@ -169,13 +190,15 @@ impl State {
     /// An instance is gone.
     pub(super) fn terminated(&mut self, index: usize, at: Timestamp) {
         let held = &mut self.instances[index];
+        let from_pool = held.instance.lifecycle_state.is_warmed();
         held.progress = Progress::Settled;
         held.instance.lifecycle_state = LifecycleState::Terminated;
         held.instance.private_ip = None;
         let id = held.instance.id.clone();
-        self.end_activity(index, at);
         self.journal.effect(at, System::Ec2, "instance terminated", id, "");
         self.set_ec2_state(index, Ec2State::Terminated, at);
+        let journey = if from_pool { Journey::TerminateFromWarmPool } else { Journey::Terminate };
+        self.end_activity(index, journey, at);
     }
 
     /// Lets the first of `hooks` hold the instance, or lets it go on if there is none.
@@ -209,14 +232,14 @@ impl State {
         match journey {
             Journey::Launch | Journey::LaunchFromWarmPool | Journey::LaunchWithNewRootVolume => {
                 self.instances[index].instance.lifecycle_state = LifecycleState::InService;
-                self.end_activity(index, at);
+                self.end_activity(index, journey, at);
             }
             Journey::Terminate | Journey::TerminateFromWarmPool => {
                 self.shut_down(index, at, "terminated by its group");
             }
             Journey::ReturnToWarmPool => {
                 self.instances[index].instance.lifecycle_state = LifecycleState::WarmedStopped;
-                self.set_ec2_state(index, Ec2State::Stopped, at);
+                self.stop(index, at);
             }
             Journey::ReplaceRootVolume => {
                 self.announce(index, Ec2News::RootVolumeReplaced, at);
@@ -291,14 +314,32 @@ impl State {
         }
     }
 
-    fn end_activity(&mut self, index: usize, at: Timestamp) {
+    fn end_activity(&mut self, index: usize, journey: Journey, at: Timestamp) {
         let instance = &self.instances[index].instance;
         let (id, group) = (instance.id.clone(), instance.group.clone());
-        if let Ok(group) = self.group_mut(&group) {
-            let open = |activity: &&mut Activity| activity.instance_id == id && activity.ended_at.is_none();
-            for activity in group.activities.iter_mut().filter(open) {
-                activity.ended_at = Some(at);
-            }
+        let facts = journey.facts();
+        let Ok(group) = self.group_mut(&group) else { return };
+        let open = |activity: &&mut Activity| activity.instance_id == id && activity.ended_at.is_none();
+        let mut ended = Vec::new();
+        for activity in group.activities.iter_mut().filter(open) {
+            activity.ended_at = Some(at);
+            ended.push(activity.clone());
         }
+        // What was given up on the way, as a launch that a hook abandoned, is not told as a success.
+        let kind = match facts.transition {
+            Transition::Launching => "Launching",
+            Transition::Terminating => "Terminating",
+        };
+        let is_told = |activity: &Activity| activity.description.starts_with(kind);
+        let Some(activity) = ended.into_iter().rfind(is_told) else { return };
+        let end = ActivityEnd {
+            transition: facts.transition,
+            group: group.settings.name.clone(),
+            group_arn: group.arn.clone(),
+            activity,
+            origin: facts.origin,
+            destination: facts.destination,
+        };
+        self.announce(index, Ec2News::ActivityEnded(Box::new(end)), at);
     }
 }

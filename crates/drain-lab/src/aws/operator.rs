@@ -10,8 +10,8 @@ use super::parameter::Parameter;
 use super::rate::RateLimit;
 use super::state::Group;
 use super::{
-    Account, ApiError, Aws, Content, Ec2News, Ec2State, Event, GroupSettings, Instance, Journey,
-    LifecycleHook, LifecycleState, Notification, NotificationTarget, ParameterType,
+    Account, ApiError, Aws, Content, Ec2News, Ec2State, Event, GroupSettings, HealthEntity, Instance,
+    Journey, LifecycleHook, LifecycleState, Notification, NotificationTarget, ParameterType,
 };
 
 impl Aws {
@@ -120,7 +120,7 @@ impl Aws {
         self.change(|state, now| {
             let index = state.managed(&id)?;
             state.instances[index].instance.lifecycle_state = LifecycleState::WarmedStopped;
-            state.set_ec2_state(index, Ec2State::Stopped, now);
+            state.stop(index, now);
             Ok(id)
         })
     }
@@ -152,6 +152,7 @@ impl Aws {
                 launched_at: now,
             });
             if let Some(journey) = journey {
+                state.start(index, now);
                 state.begin(index, journey, now);
             }
             Ok(state.instances[index].instance.id.clone())
@@ -213,7 +214,7 @@ impl Aws {
                 return Err(busy(id));
             }
             if journey == Journey::LaunchFromWarmPool {
-                state.set_ec2_state(index, Ec2State::Running, now);
+                state.start(index, now);
             }
             state.begin(index, journey, now);
             Ok(())
@@ -225,6 +226,49 @@ impl Aws {
         self.change(|state, now| {
             let index = state.managed(id)?;
             state.interrupt(index, now);
+            Ok(())
+        })
+    }
+
+    /// EC2 warns an instance of an interruptible capacity reservation, and takes it away two minutes later.
+    pub fn interrupt_capacity_reservation(&self, id: &str) -> Result<(), ApiError> {
+        self.change(|state, now| {
+            let index = state.managed(id)?;
+            state.interrupt_reservation(index, now);
+            Ok(())
+        })
+    }
+
+    /// AWS Health says that the host of an instance is retired in two weeks. Nothing happens to it.
+    pub fn schedule_change(&self, id: &str, entity: HealthEntity) -> Result<(), ApiError> {
+        self.change(|state, now| {
+            let index = state.managed(id)?;
+            state.announce(index, Ec2News::ScheduledChange(entity), now);
+            Ok(())
+        })
+    }
+
+    /// What EC2's own `StopInstances` does. No hook is asked, and the group keeps the instance as it is: one with a
+    /// health check would replace it.
+    pub fn stop_instance(&self, id: &str) -> Result<(), ApiError> {
+        self.change(|state, now| {
+            let index = state.managed(id)?;
+            if state.instances[index].instance.ec2_state != Ec2State::Running {
+                return Err(incorrect_state(id, "stopped"));
+            }
+            state.stop(index, now);
+            Ok(())
+        })
+    }
+
+    /// What EC2's own `StartInstances` does.
+    pub fn start_instance(&self, id: &str) -> Result<(), ApiError> {
+        self.change(|state, now| {
+            let index = state.managed(id)?;
+            if state.instances[index].instance.ec2_state != Ec2State::Stopped {
+                return Err(incorrect_state(id, "started"));
+            }
+            state.start(index, now);
             Ok(())
         })
     }
@@ -241,4 +285,9 @@ impl Aws {
 
 fn busy(id: &str) -> ApiError {
     ApiError::new(400, "ScalingActivityInProgress", format!("Instance {id} is on its way somewhere else."))
+}
+
+fn incorrect_state(id: &str, done: &str) -> ApiError {
+    let message = format!("The instance '{id}' is not in a state from which it can be {done}.");
+    ApiError::new(400, "IncorrectInstanceState", message)
 }

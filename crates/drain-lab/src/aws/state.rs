@@ -54,8 +54,15 @@ pub(super) struct Group {
 pub(super) struct Held {
     pub(super) instance: Instance,
     pub(super) progress: Progress,
-    /// When EC2 takes this spot instance away, if it said so.
-    pub(super) interrupted_at: Option<Timestamp>,
+    /// When EC2 takes this instance away, if it said so.
+    pub(super) interruption: Option<Interruption>,
+}
+
+/// EC2 has said that it will take an instance away.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Interruption {
+    pub(super) at: Timestamp,
+    pub(super) why: &'static str,
 }
 
 /// What is going on with an instance.
@@ -82,7 +89,7 @@ impl Held {
             Progress::Waiting { action, .. } => Some(action.due()),
             Progress::ShuttingDown { until } => Some(*until),
         };
-        progress.into_iter().chain(self.interrupted_at).min()
+        progress.into_iter().chain(self.interruption.map(|interruption| interruption.at)).min()
     }
 
     /// The action that holds it.
@@ -132,8 +139,8 @@ impl State {
     fn happen(&mut self, index: usize, at: Timestamp) {
         let held = &self.instances[index];
         let id = held.instance.id.clone();
-        if held.interrupted_at == Some(at) {
-            self.shut_down(index, at, "spot interruption");
+        if let Some(interruption) = held.interruption.filter(|interruption| interruption.at == at) {
+            self.shut_down(index, at, interruption.why);
             return;
         }
         match &held.progress {

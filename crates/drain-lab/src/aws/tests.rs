@@ -92,8 +92,11 @@ fn a_terminate_hook_holds_the_instance_until_it_is_completed() {
     assert_eq!(gone.private_ip, None);
     assert!(scene.aws.instances("workers").is_empty());
     let states: Vec<_> = std::iter::from_fn(|| events.try_recv().ok())
-        .map(|event| match &event {
-            Event::Ec2(Ec2Event { at, news: Ec2News::StateChanged(state), .. }) => (at.to_string(), *state),
+        .filter_map(|event| match &event {
+            Event::Ec2(Ec2Event { at, news: Ec2News::StateChanged(state), .. }) => {
+                Some((at.to_string(), *state))
+            }
+            Event::Ec2(Ec2Event { news: Ec2News::ActivityEnded(_), .. }) => None,
             Event::Ec2(_) | Event::Hook(_) => panic!("{event:?}"),
         })
         .collect();
@@ -397,4 +400,88 @@ async fn things_happen_on_time_when_nobody_looks() {
         }
     }
     running.abort();
+}
+
+/// The states that EC2 has told of, and the other things that were said about instances, since the last time.
+fn said(events: &mut UnboundedReceiver<Event>) -> Vec<String> {
+    std::iter::from_fn(|| events.try_recv().ok())
+        .filter_map(|event| {
+            let Event::Ec2(event) = event else { return None };
+            let json = event.event_bridge_event()?;
+            let state = json["detail"]["state"].as_str();
+            Some(state.or(json["detail-type"].as_str()).unwrap().to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn ec2_tells_every_state_through_which_an_instance_goes() {
+    let scene = Scene::new(vec![]);
+    let mut events = scene.aws.events();
+    let id = scene.aws.launch_instance("workers", None).unwrap();
+    assert_eq!(said(&mut events), ["pending", "running", "EC2 Instance Launch Successful"]);
+    scene.aws.return_to_warm_pool(&id).unwrap();
+    assert_eq!(said(&mut events), ["stopping", "stopped"]);
+    scene.aws.launch_from_warm_pool(&id).unwrap();
+    assert_eq!(said(&mut events), ["pending", "running", "EC2 Instance Launch Successful"]);
+    scene.aws.terminate_instance(&id).unwrap();
+    scene.advance(10);
+    scene.aws.next_due();
+    assert_eq!(said(&mut events), ["shutting-down", "terminated", "EC2 Instance Terminate Successful"]);
+}
+
+#[test]
+fn somebody_can_stop_and_start_an_instance_and_its_group_keeps_it() {
+    let scene = Scene::new(vec![hook(3600)]);
+    let mut events = scene.aws.events();
+    scene.aws.stop_instance(&scene.id).unwrap();
+    assert_eq!(scene.aws.stop_instance(&scene.id).unwrap_err().code, "IncorrectInstanceState");
+    let instance = scene.aws.instance(&scene.id).unwrap();
+    assert_eq!(
+        (instance.lifecycle_state, instance.ec2_state),
+        (LifecycleState::InService, Ec2State::Stopped)
+    );
+    assert!(instance.private_ip.is_some());
+    scene.aws.start_instance(&scene.id).unwrap();
+    assert_eq!(scene.aws.start_instance(&scene.id).unwrap_err().code, "IncorrectInstanceState");
+    assert_eq!(said(&mut events), ["stopping", "stopped", "pending", "running"]);
+}
+
+#[test]
+fn a_capacity_reservation_takes_its_instance_away_after_two_minutes_and_asks_no_hook() {
+    let scene = Scene::new(vec![hook(3600)]);
+    let mut events = scene.aws.events();
+    scene.aws.interrupt_capacity_reservation(&scene.id).unwrap();
+    scene.advance(119);
+    assert_eq!(scene.state(), LifecycleState::InService);
+    scene.advance(1);
+    assert_eq!(scene.state(), LifecycleState::TerminatingProceed);
+    assert_eq!(
+        said(&mut events),
+        ["EC2 Capacity Reservation Instance Interruption Warning", "shutting-down"]
+    );
+    assert_eq!(scene.history().last().unwrap().2, "capacity reservation interruption");
+}
+
+#[test]
+fn a_scheduled_change_changes_nothing_yet() {
+    let scene = Scene::new(vec![hook(3600)]);
+    let mut events = scene.aws.events();
+    scene.aws.schedule_change(&scene.id, HealthEntity::Arn).unwrap();
+    scene.advance(3600);
+    assert_eq!(
+        (scene.state(), said(&mut events)),
+        (LifecycleState::InService, vec!["AWS Health Event".to_owned()])
+    );
+}
+
+#[test]
+fn an_instance_that_ends_before_it_was_launched_is_told_as_no_success() {
+    let scene = Scene::new(vec![LifecycleHook::launching("launch")]);
+    let id = scene.aws.launch_instance("workers", None).unwrap();
+    let mut events = scene.aws.events();
+    scene.aws.terminate_without_hooks(&id).unwrap();
+    scene.advance(10);
+    scene.aws.next_due();
+    assert_eq!(said(&mut events), ["shutting-down", "terminated"]);
 }
