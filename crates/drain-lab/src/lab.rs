@@ -28,7 +28,7 @@ use crate::http_face::Face;
 use crate::journal::Journal;
 use crate::lambda::{EventSourceMapping, Function, InvocationRecord, Lambda};
 use crate::models::Models;
-pub use crate::models::{HOOK, TOKEN, TOKEN_PARAMETER, Worker};
+pub use crate::models::{HOOK, LAUNCH_HOOK, TOKEN, TOKEN_PARAMETER, Worker};
 use crate::sqs::{Queue, QueueSettings};
 
 /// An AWS account and a Nomad cluster, and room for a function. It has everything that [`Models`] have.

@@ -27,6 +27,9 @@ pub const TOKEN: &str = "5f0c1a3e-7d42-4b0e-9a66-3f1de2c0ab17";
 /// The hook that every group of a lab has, unless it is made without.
 pub const HOOK: &str = "nomad-drain-hook";
 
+/// The hook that [`Models::add_launch_hook`] adds.
+pub const LAUNCH_HOOK: &str = "nomad-launch-hook";
+
 /// The topic to which the hook's messages go, and to which the function is subscribed.
 pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:nomad-drain";
 
@@ -123,6 +126,14 @@ impl Models {
             target: NotificationTarget::Sns { topic_arn: TOPIC.to_owned() },
             ..LifecycleHook::terminating(HOOK)
         }
+    }
+
+    /// Adds a launch hook to a group, [`LAUNCH_HOOK`]: it holds whatever comes up, and gives it up when nobody says
+    /// otherwise in time. Its messages go to the topic.
+    pub fn add_launch_hook(&self, group: &str, heartbeat_timeout: u32) -> Result<(), ApiError> {
+        let target = NotificationTarget::Sns { topic_arn: TOPIC.to_owned() };
+        let hook = LifecycleHook { heartbeat_timeout, target, ..LifecycleHook::launching(LAUNCH_HOOK) };
+        self.aws.put_lifecycle_hook(group, hook)
     }
 
     /// Adds an instance to a group, and the Nomad node that runs on it. `number` makes its name and its address, which

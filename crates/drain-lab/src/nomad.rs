@@ -14,6 +14,7 @@ mod filter;
 mod http;
 mod json;
 mod leadership;
+mod machine;
 mod membership;
 mod scheduler;
 mod spec;
@@ -142,7 +143,8 @@ impl Nomad {
         self.change(|state, now| state.cluster.update_drain(now, node, request, operator).map(drop))
     }
 
-    /// Purges a node. If its client is still alive, it registers again 10 seconds later, fresh and eligible.
+    /// Purges a node. If its client is still alive, it registers again 10 seconds later, fresh and eligible and under the
+    /// same id; if its machine is stopped, when that starts.
     pub fn purge(&self, node: &str) -> Result<(), NodeNotFound> {
         self.change(|state, now| state.cluster.purge(now, node).map(drop))
     }

@@ -35,6 +35,8 @@ pub(super) struct Cluster {
     pub(super) queue: Vec<Placement>,
     /// Nodes that will register.
     pub(super) joining: Vec<Joining>,
+    /// Clients of machines that are off, whom nobody remembers.
+    pub(super) asleep: Vec<Asleep>,
     /// Jobs whose allocations the drainer watches.
     pub(super) watched: BTreeSet<JobKey>,
     /// Jobs of which something changed since the drainer last looked.
@@ -66,6 +68,8 @@ pub(super) struct Node {
     pub(super) heard_since: Option<Timestamp>,
     /// When the servers will notice that its client is silent.
     pub(super) missed_at: Option<Timestamp>,
+    /// Its client will never come back: the machine has another disk.
+    pub(super) disk_is_gone: bool,
 }
 
 /// An allocation.
@@ -110,6 +114,13 @@ pub(super) struct Joining {
     pub(super) spec: NodeSpec,
 }
 
+/// A node that was purged while its client was silent. The client still has its id.
+#[derive(Clone, Debug)]
+pub(super) struct Asleep {
+    pub(super) id: String,
+    pub(super) spec: NodeSpec,
+}
+
 impl Cluster {
     pub(super) fn new(journal: Journal) -> Self {
         Self {
@@ -124,6 +135,7 @@ impl Cluster {
             allocs_on_node: BTreeMap::new(),
             queue: Vec::new(),
             joining: Vec::new(),
+            asleep: Vec::new(),
             watched: BTreeSet::new(),
             touched: BTreeSet::new(),
             batch: None,

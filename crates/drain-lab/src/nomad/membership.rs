@@ -1,10 +1,8 @@
 //! What happens to nodes: they register, fall silent, come back, are drained, and go.
 
-use std::net::Ipv4Addr;
-
 use jiff::{SignedDuration, Timestamp};
 
-use super::cluster::{Cluster, Joining, Node};
+use super::cluster::{Asleep, Cluster, Joining, Node};
 use super::drainer::whole_second;
 use super::spec::{DrainRequest, NodeSpec};
 use super::view::{ClientStatus, DrainStatus, DrainStrategy, HEARTBEAT_MISSED, LastDrain, NodeStatus};
@@ -15,8 +13,8 @@ const HEARTBEAT_TIMEOUT: SignedDuration = SignedDuration::from_secs(20);
 /// How long a client that was purged needs to notice and to register again.
 const REGISTERS_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
-/// How long a machine with a new disk needs until its client registers.
-const BOOTS_IN: SignedDuration = SignedDuration::from_secs(30);
+/// Nomad's words for a client that is heard again.
+const HEARD_AGAIN: &str = "Node reregistered by heartbeat";
 
 /// The servers know no such node.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -52,6 +50,7 @@ impl Cluster {
             modify_index: index,
             heard_since: hears(spec.status).then_some(at),
             missed_at: None,
+            disk_is_gone: false,
             spec,
         };
         node.remember(at, "Cluster", "Node registered");
@@ -67,16 +66,27 @@ impl Cluster {
         id: &str,
         status: NodeStatus,
     ) -> Result<(), NodeNotFound> {
+        self.write_status(at, id, status, HEARD_AGAIN)
+    }
+
+    /// The same, with the words for a node that was down and is not any more.
+    pub(super) fn write_status(
+        &mut self,
+        at: Timestamp,
+        id: &str,
+        status: NodeStatus,
+        back: &str,
+    ) -> Result<(), NodeNotFound> {
         let before = self.nodes.get(id).ok_or(NodeNotFound)?.status;
         self.write_node(id, |node| {
             node.status = status;
             node.status_updated_at = at;
             node.missed_at = None;
             node.heard_since = if hears(status) { node.heard_since.or(Some(at)) } else { None };
-            match (hears(before), hears(status)) {
-                (true, false) => node.remember(at, "Cluster", HEARTBEAT_MISSED),
-                (false, true) => node.remember(at, "Cluster", "Node reregistered by heartbeat"),
-                _ => {}
+            if hears(before) && !hears(status) {
+                node.remember(at, "Cluster", HEARTBEAT_MISSED);
+            } else if before == NodeStatus::Down && hears(status) {
+                node.remember(at, "Cluster", back);
             }
         });
         self.note(at, &format!("node {}", status.as_str()), id, "");
@@ -100,42 +110,6 @@ impl Cluster {
             node.missed_at = Some(at + HEARTBEAT_TIMEOUT);
         }
         Ok(())
-    }
-
-    /// Everything on a machine falls silent, and what was about to register does not.
-    pub(super) fn end_machine(&mut self, at: Timestamp, instance_id: &str, address: Option<Ipv4Addr>) {
-        self.joining.retain(|joining| !joining.spec.runs_on(instance_id, address));
-        for id in self.nodes_on_machine(instance_id, address) {
-            // It is there: the id was read a moment ago.
-            _ = self.silence(at, &id);
-        }
-    }
-
-    /// Those clients of a machine that were silent are heard again, under their old ids.
-    pub(super) fn start_machine(&mut self, at: Timestamp, instance_id: &str, address: Option<Ipv4Addr>) {
-        for id in self.nodes_on_machine(instance_id, address) {
-            if self.nodes.get(&id).is_some_and(|node| node.heard_since.is_none()) {
-                _ = self.set_status(at, &id, NodeStatus::Ready);
-            }
-        }
-    }
-
-    /// Everything on a machine is gone, and its clients register again under new ids.
-    pub(super) fn rebuild_machine(&mut self, at: Timestamp, instance_id: &str, address: Option<Ipv4Addr>) {
-        let nodes = self.nodes_on_machine(instance_id, address);
-        let last = nodes.iter().filter_map(|id| self.nodes.get(id)).max_by_key(|node| node.create_index);
-        let fresh =
-            last.map(|node| NodeSpec { status: NodeStatus::Ready, eligible: true, ..node.spec.clone() });
-        self.end_machine(at, instance_id, address);
-        if let Some(spec) = fresh {
-            let id = self.new_id();
-            self.joining.push(Joining { at: at + BOOTS_IN, id, spec });
-        }
-    }
-
-    fn nodes_on_machine(&self, instance_id: &str, address: Option<Ipv4Addr>) -> Vec<String> {
-        let nodes = self.nodes.values().filter(|node| node.spec.runs_on(instance_id, address));
-        nodes.map(|node| node.id.clone()).collect()
     }
 
     /// Makes a node eligible or not; answers the index of the write, or 0 if it was so already.
@@ -223,7 +197,8 @@ impl Cluster {
         Ok(index)
     }
 
-    /// Forgets a node. A client that is still alive registers again, fresh and eligible.
+    /// Forgets a node. A client that is still alive registers again, fresh and eligible; one whose machine is stopped does
+    /// when that starts.
     pub(super) fn purge(&mut self, at: Timestamp, id: &str) -> Result<u64, NodeNotFound> {
         let node = self.nodes.remove(id).ok_or(NodeNotFound)?;
         let index = self.bump();
@@ -231,9 +206,11 @@ impl Cluster {
         self.note(at, "node purged", id, &node.spec.name);
         self.lose_allocs(at, id);
         self.place(at);
+        let (id, spec) = (id.to_owned(), node.spec.fresh());
         if node.heard_since.is_some() {
-            let spec = NodeSpec { status: NodeStatus::Ready, eligible: true, ..node.spec };
-            self.joining.push(Joining { at: at + REGISTERS_AGAIN_AFTER, id: id.to_owned(), spec });
+            self.joining.push(Joining { at: at + REGISTERS_AGAIN_AFTER, id, spec });
+        } else if !node.disk_is_gone {
+            self.asleep.push(Asleep { id, spec });
         }
         Ok(index)
     }

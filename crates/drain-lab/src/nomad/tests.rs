@@ -569,3 +569,55 @@ async fn a_model_that_runs_wakes_for_what_is_due() {
     }
     running.abort();
 }
+
+#[test]
+fn a_nodes_history_is_told_in_nomads_words() {
+    let lab = Lab::new();
+    let node = lab.nomad.add_node(NodeSpec::new("n1"));
+    lab.nomad.add_job(JobSpec::service("web", 1).max_parallel(0));
+    lab.pass(60.0);
+    lab.nomad.set_eligibility(&node, false).unwrap();
+    lab.nomad.set_eligibility(&node, true).unwrap();
+    lab.drain(&node, HOUR);
+    lab.drain(&node, HOUR * 2);
+    lab.nomad.drain(&node, DrainRequest::cancel(false)).unwrap();
+    lab.nomad.set_status(&node, NodeStatus::Down).unwrap();
+    lab.drain(&node, HOUR);
+    lab.nomad.set_status(&node, NodeStatus::Ready).unwrap();
+    let events = lab.node(&node).events.into_iter();
+    let told: Vec<_> = events.map(|event| (event.subsystem, event.message)).collect();
+    let expected = [
+        ("Cluster", "Node registered"),
+        ("Cluster", "Node marked as ineligible for scheduling"),
+        ("Cluster", "Node marked as eligible for scheduling"),
+        ("Drain", "Node drain strategy set"),
+        ("Drain", "Node drain strategy updated"),
+        ("Drain", "Node drain disabled"),
+        ("Cluster", "Node heartbeat missed"),
+        ("Drain", "Node drain strategy set"),
+        ("Drain", "Node drain complete"),
+        ("Cluster", "Node reregistered by heartbeat"),
+    ];
+    assert_eq!(told, expected.map(|(subsystem, message)| (subsystem, message.to_owned())));
+}
+
+#[test]
+fn a_node_that_was_only_disconnected_comes_back_without_a_word() {
+    let (lab, nodes) = Lab::with_jobs(1, &[]);
+    lab.nomad.set_status(&nodes[0], NodeStatus::Disconnected).unwrap();
+    lab.nomad.set_status(&nodes[0], NodeStatus::Ready).unwrap();
+    assert_eq!(lab.node(&nodes[0]).events.last().unwrap().message, "Node heartbeat missed");
+}
+
+#[test]
+fn a_cancel_where_nothing_drains_makes_eligible_and_leaves_the_last_drain_alone() {
+    let (lab, nodes) = Lab::with_jobs(1, &[]);
+    lab.drain(&nodes[0], HOUR);
+    let before = lab.node(&nodes[0]);
+    assert_eq!(before.last_drain.as_ref().unwrap().status, DrainStatus::Complete);
+    lab.pass(60.0);
+    lab.nomad.drain(&nodes[0], DrainRequest::cancel(true)).unwrap();
+    let after = lab.node(&nodes[0]);
+    assert!(after.eligible && after.modify_index > before.modify_index);
+    assert_eq!((after.last_drain, after.events), (before.last_drain, before.events));
+}

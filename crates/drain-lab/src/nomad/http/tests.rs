@@ -471,3 +471,45 @@ async fn one_connection_too_many_hears_429_and_an_unreachable_server_says_nothin
     assert_eq!(exchange(lab.face.address(), "GET /v1/nodes HTTP/1.1\r\nHost: lab\r\n\r\n").await, b"");
     assert_eq!(lab.journal.calls(System::Nomad).len(), 0);
 }
+
+#[tokio::test]
+async fn nodes_that_were_left_ineligible_can_be_found_and_the_list_tells_who_drained_them() {
+    let (lab, drained) = Lab::with_node().await;
+    let other = lab.nomad.add_node(NodeSpec::new("n2"));
+    let body = r#"{"DrainSpec":{"Deadline":3600000000000},"Meta":{"by":"me"}}"#;
+    lab.put(&format!("/v1/node/{drained}/drain"), body).await.json();
+    let ineligible = "/v1/nodes?filter=SchedulingEligibility%20%3D%3D%20%22ineligible%22";
+    let found = lab.get(ineligible).await.json();
+    assert_eq!((found.as_array().unwrap().len(), &found[0]["ID"]), (1, &json!(drained)));
+    let last = &found[0]["LastDrain"];
+    assert_eq!((&last["Status"], &last["Meta"]), (&json!("complete"), &json!({"by": "me"})));
+    let gone = format!("{ineligible}%20and%20Status%20%3D%3D%20%22down%22");
+    assert_eq!(lab.get(&gone).await.json(), json!([]));
+    for node in [&drained, &other] {
+        lab.nomad.set_status(node, NodeStatus::Down).unwrap();
+    }
+    let found = lab.get(&gone).await.json();
+    assert_eq!((found.as_array().unwrap().len(), &found[0]["ID"]), (1, &json!(drained)));
+}
+
+#[tokio::test]
+async fn an_eligibility_that_is_so_already_is_neither_written_nor_remembered() {
+    let (lab, id) = Lab::with_node().await;
+    let (index, before) = (lab.nomad.index(), lab.nomad.node(&id));
+    let answer = lab.put(&format!("/v1/node/{id}/eligibility"), r#"{"Eligibility":"eligible"}"#).await;
+    assert_eq!(answer.json()["Index"], 0);
+    assert_eq!((lab.nomad.index(), lab.nomad.node(&id)), (index, before));
+}
+
+#[tokio::test]
+async fn a_node_is_purged_and_its_living_client_registers_again() {
+    let (lab, id) = Lab::with_node().await;
+    lab.nomad.set_eligibility(&id, false).unwrap();
+    let purged = lab.put(&format!("/v1/node/{id}/purge"), "").await.json();
+    assert_eq!(purged["NodeModifyIndex"], lab.nomad.index());
+    assert_eq!(lab.get(&format!("/v1/node/{id}")).await.refusal(), (404, "node not found"));
+    lab.clock.advance(Duration::from_secs(10));
+    let node = lab.get(&format!("/v1/node/{id}")).await.json();
+    assert_eq!((&node["SchedulingEligibility"], &node["LastDrain"]), (&json!("eligible"), &json!(null)));
+    assert_eq!(node["Events"][0]["Message"], "Node registered");
+}
