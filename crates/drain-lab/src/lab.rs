@@ -208,8 +208,8 @@ impl Lab {
         }
     }
 
-    /// Subscribes the function to `EventBridge`, which tells it of every hook of every group and of what EC2 says,
-    /// besides whatever the hooks' own targets bring.
+    /// Subscribes the function to `EventBridge`, which tells it of every hook of every group, of every launch and
+    /// termination, and of what EC2 and AWS Health say, besides whatever the route or the hooks' own targets bring.
     pub fn add_event_bridge_rule(&self) {
         self.wiring.rule.store(true, Ordering::SeqCst);
     }

@@ -4,6 +4,7 @@
 //! time pass. The same calls give the same story, ids included. [`crate::lab::Lab`] adds HTTP and a function.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,9 @@ pub const LAUNCH_HOOK: &str = "nomad-launch-hook";
 /// The topic to which the hook's messages go, and to which the function is subscribed.
 pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:nomad-drain";
 
+/// The address before the first of [`Models::add_workers`].
+const FIRST_OF_MANY: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
+
 /// An AWS account and a Nomad cluster.
 #[derive(Debug)]
 pub struct Models {
@@ -47,6 +51,8 @@ pub struct Models {
     /// The cluster, with ACLs on.
     pub nomad: Nomad,
     news: Mutex<News>,
+    /// How many workers came by [`Models::add_workers`].
+    added: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -99,7 +105,7 @@ impl Models {
         // What the function needs to find nodes, to drain them, and to see the end of their allocations.
         nomad.add_policy("nomad-drain", Policy::minimal().agent(Access::Read));
         nomad.add_token(Token::client(TOKEN, &["nomad-drain"]));
-        Self { clock, journal, faults, aws, nomad, news: Mutex::default() }
+        Self { clock, journal, faults, aws, nomad, news: Mutex::default(), added: AtomicU32::new(0) }
     }
 
     /// Creates a group with a terminate hook whose messages go to the topic.
@@ -142,7 +148,29 @@ impl Models {
         self.add_worker_as(group, number, |instance_id, node| node.instance_id(instance_id))
     }
 
-    /// The same, with a node that is not quite as it should be.
+    /// Adds many workers to a group at once, thousands if need be. Their addresses, `127.1.0.1` and so on, are never those
+    /// of [`Models::add_worker`] nor those of workers that were added so before; their names number them in their order.
+    pub fn add_workers(&self, group: &str, count: u32) -> Result<Vec<Worker>, ApiError> {
+        let first = self.added.fetch_add(count, Ordering::SeqCst) + 1;
+        let mut workers = Vec::new();
+        for number in first..first + count {
+            let private_ip = Ipv4Addr::from_bits(FIRST_OF_MANY.to_bits() + number);
+            let instance_id = self.aws.add_instance(group, Some(private_ip))?;
+            let (node_id, name) = (String::new(), format!("many-{number}"));
+            workers.push(Worker { instance_id, node_id, name, private_ip });
+        }
+        let spec = |worker: &Worker| {
+            let spec = NodeSpec::new(&worker.name).address(worker.private_ip.to_string());
+            spec.instance_id(&worker.instance_id)
+        };
+        let nodes = self.nomad.add_nodes(workers.iter().map(spec));
+        for (worker, node_id) in workers.iter_mut().zip(nodes) {
+            worker.node_id = node_id;
+        }
+        Ok(workers)
+    }
+
+    /// As [`Models::add_worker`], with a node that is not quite as it should be.
     pub fn add_worker_as(
         &self,
         group: &str,
@@ -248,5 +276,7 @@ pub(crate) fn follow(event: &Event, nomad: &Nomad) {
 
 #[cfg(test)]
 mod cost;
+#[cfg(test)]
+mod many;
 #[cfg(test)]
 mod tests;

@@ -95,6 +95,21 @@ impl Nomad {
         })
     }
 
+    /// Registers many nodes now, and answers their ids. Work is placed once, when all are there.
+    pub fn add_nodes(&self, specs: impl IntoIterator<Item = NodeSpec>) -> Vec<String> {
+        self.change(|state, now| {
+            let cluster = &mut state.cluster;
+            let enrol = |spec| {
+                let id = cluster.new_id();
+                cluster.enrol(now, &id, spec);
+                id
+            };
+            let ids = specs.into_iter().map(enrol).collect();
+            cluster.place(now);
+            ids
+        })
+    }
+
     /// Has a node register at a later moment, and answers the id that it will have.
     pub fn add_node_at(&self, moment: Timestamp, spec: NodeSpec) -> String {
         self.change(|state, _| {

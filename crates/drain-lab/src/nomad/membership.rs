@@ -34,6 +34,12 @@ pub enum EligibilityError {
 
 impl Cluster {
     pub(super) fn register(&mut self, at: Timestamp, id: &str, spec: NodeSpec) {
+        self.enrol(at, id, spec);
+        self.place(at);
+    }
+
+    /// Registers a node, and leaves it to the caller to place work on it.
+    pub(super) fn enrol(&mut self, at: Timestamp, id: &str, spec: NodeSpec) {
         let index = self.bump();
         self.nodes_index = index;
         let detail = format!("{} {}", spec.name, spec.instance().unwrap_or("no instance id"));
@@ -56,7 +62,6 @@ impl Cluster {
         node.remember(at, "Cluster", "Node registered");
         self.nodes.insert(id.to_owned(), node);
         self.note(at, "node registered", id, detail);
-        self.place(at);
     }
 
     /// Sets a node's status, with everything that follows from it.

@@ -1,8 +1,10 @@
 //! Where allocations go: a simple spread over the nodes that take any.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
-use super::cluster::{Alloc, Cluster, JobKey, Placement};
+use super::cluster::{Alloc, Cluster, JobKey, Node, Placement};
 use super::spec::JobSpec;
 use super::view::{ClientStatus, DesiredStatus, JobKind};
 
@@ -33,9 +35,19 @@ impl Cluster {
 
     /// Places whatever waits for a node and can have one now.
     pub(super) fn place(&mut self, at: Timestamp) {
-        for placement in std::mem::take(&mut self.queue) {
-            match self.best_node(&placement.job) {
-                Some(node) => self.start(at, &node, placement),
+        // A cluster in which every node drains is asked after every write, with a long queue.
+        if !self.nodes.values().any(Node::takes_allocations) {
+            return;
+        }
+        let queue = std::mem::take(&mut self.queue);
+        let mut loads = if queue.is_empty() { Vec::new() } else { self.loads() };
+        for placement in queue {
+            match loads.iter_mut().min_by_key(|load| load.rank(&placement.job)) {
+                Some(best) => {
+                    best.add(&placement.job);
+                    let node = best.node.clone();
+                    self.start(at, &node, placement);
+                }
                 None => self.queue.push(placement),
             }
         }
@@ -169,16 +181,19 @@ impl Cluster {
         self.allocs.insert(id, alloc);
     }
 
-    /// The node with the fewest allocations of the job; of these, the one with the fewest allocations at all.
-    fn best_node(&self, job: &JobKey) -> Option<String> {
-        self.nodes
-            .values()
-            .filter(|node| node.takes_allocations())
-            .min_by_key(|node| {
-                let live = || self.on_node(&node.id).filter(|alloc| !alloc.is_terminal());
-                (live().filter(|alloc| alloc.job == *job).count(), live().count(), node.create_index)
+    /// What runs on the nodes that take more.
+    fn loads(&self) -> Vec<Load> {
+        let takers = self.nodes.values().filter(|node| node.takes_allocations());
+        takers
+            .map(|node| {
+                let (id, create_index) = (node.id.clone(), node.create_index);
+                let mut load = Load { node: id, create_index, allocs: 0, of_job: BTreeMap::new() };
+                for alloc in self.on_node(&node.id).filter(|alloc| !alloc.is_terminal()) {
+                    load.add(&alloc.job);
+                }
+                load
             })
-            .map(|node| node.id.clone())
+            .collect()
     }
 
     fn nodes_without(&self, job: &JobKey, kind: JobKind) -> impl Iterator<Item = String> {
@@ -193,6 +208,26 @@ impl Cluster {
                     .any(|alloc| !alloc.is_terminal() || (kind.ends() && alloc.desired == DesiredStatus::Run))
             })
             .map(|node| node.id.clone())
+    }
+}
+
+/// How much runs on a node. It is counted once for a whole queue, which may be as long as the cluster is large.
+struct Load {
+    node: String,
+    create_index: u64,
+    allocs: usize,
+    of_job: BTreeMap<JobKey, usize>,
+}
+
+impl Load {
+    /// The less of the job runs on it, and of these the less at all, the better.
+    fn rank(&self, job: &JobKey) -> (usize, usize, u64) {
+        (self.of_job.get(job).copied().unwrap_or_default(), self.allocs, self.create_index)
+    }
+
+    fn add(&mut self, job: &JobKey) {
+        self.allocs += 1;
+        *self.of_job.entry(job.clone()).or_default() += 1;
     }
 }
 

@@ -70,23 +70,32 @@ impl Cluster {
             let deadline = Self::force_due(node).map(|at| (at, Due::Deadline(node.id.as_str())));
             missed.into_iter().chain(deadline)
         });
-        let allocs = self.allocs.values().filter_map(|alloc| {
-            let (at, step) = self.next_step(alloc)?;
-            Some((at, Due::Alloc { create_index: alloc.create_index, id: alloc.id.as_str(), step }))
-        });
         let batch = self.batch.iter().map(|batch| (batch.due, Due::Batch));
-        joining
+        let others = joining
             .chain(nodes)
-            .chain(allocs)
             .chain(batch)
             .filter_map(|(at, due)| Some((self.leadership.earliest(at)?, due)))
-            .min()
+            .min();
+        self.allocs.values().fold(others, |first, alloc| {
+            let Some((at, step)) = self.next_step(alloc) else { return first };
+            let due = Due::Alloc { create_index: alloc.create_index, id: alloc.id.as_str(), step };
+            // There may be thousands: of those that are too late already nobody needs to know more.
+            if first.as_ref().is_some_and(|first| *first < (at, due.clone())) {
+                return first;
+            }
+            let heard = self.heard_at(alloc, at).map(|at| (at, due));
+            first.into_iter().chain(heard).min()
+        })
     }
 
-    /// What an allocation does next, and when the servers hear of it.
-    fn next_step(&self, alloc: &Alloc) -> Option<(Timestamp, Step)> {
+    /// When the servers hear of what happens to an allocation at a moment: never before that.
+    fn heard_at(&self, alloc: &Alloc, at: Timestamp) -> Option<Timestamp> {
         let heard_since = self.nodes.get(&alloc.node)?.heard_since?;
-        let job = self.jobs.get(&alloc.job)?;
+        self.leadership.earliest(at.max(heard_since))
+    }
+
+    /// What an allocation does next, and when.
+    fn next_step(&self, alloc: &Alloc) -> Option<(Timestamp, Step)> {
         let (at, step) = match alloc.client {
             ClientStatus::Complete | ClientStatus::Lost | ClientStatus::Unknown => return None,
             ClientStatus::Pending => match alloc.stops_at {
@@ -94,6 +103,7 @@ impl Cluster {
                 None => (self.may_start_at(alloc)?, Step::Start),
             },
             ClientStatus::Running => {
+                let job = self.jobs.get(&alloc.job)?;
                 let started = alloc.started_at?;
                 let by_itself = job.runs_for.filter(|_| job.kind.ends()).map(|time| started + time);
                 let ends = alloc.stops_at.into_iter().chain(by_itself).min().map(|at| (at, Step::End));
@@ -102,7 +112,7 @@ impl Cluster {
                 ends.into_iter().chain(verdict).min()?
             }
         };
-        Some((at.max(heard_since), step))
+        Some((at, step))
     }
 
     /// A replacement waits until what it replaces has ended.

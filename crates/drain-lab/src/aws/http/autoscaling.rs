@@ -7,6 +7,9 @@ use crate::aws::{ActionRef, ActionResult, Activity, ApiError, Aws, Instance, Lif
 
 const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
 
+/// How many instances `DescribeAutoScalingInstances` takes and answers.
+const INSTANCES_PER_CALL: usize = 50;
+
 pub(super) fn answer(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError> {
     let arn = call.get("AutoScalingGroupName").map(|name| aws.group_arn(name));
     let resource = if call.operation.starts_with("Describe") { None } else { arn.as_deref() };
@@ -49,11 +52,17 @@ type Fill = Box<dyn FnOnce(&mut Xml)>;
 
 fn describe_instances(aws: &Aws, call: &Call) -> Result<Fill, ApiError> {
     let asked = call.list("InstanceIds.member");
+    if asked.len() > INSTANCES_PER_CALL {
+        let most = INSTANCES_PER_CALL;
+        return Err(ApiError::validation(format!(
+            "The number of instance ids that may be passed in is limited to {most}"
+        )));
+    }
     let shown: Vec<Instance> = aws.look(|state| {
         let groups = state.groups.iter().flat_map(|group| state.members(&group.settings.name));
         groups.filter(|found| asked.is_empty() || asked.contains(&found.id.as_str())).cloned().collect()
     });
-    let (shown, next) = page(call, shown, 50)?;
+    let (shown, next) = page(call, shown, INSTANCES_PER_CALL)?;
     let zone = aws.account().zone();
     Ok(Box::new(move |xml| {
         xml.list("AutoScalingInstances", "member", &shown, |xml, instance| {

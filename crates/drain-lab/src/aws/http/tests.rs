@@ -372,3 +372,36 @@ async fn an_operation_that_is_not_there_is_refused() {
     let (status, body) = lab.query("autoscaling", "Action=DeleteAutoScalingGroup").await;
     assert_eq!((status, &texts(&body, "Code")[..]), (400, &["InvalidAction"][..]));
 }
+
+#[tokio::test]
+async fn a_thousand_instances_are_described_with_their_group_and_fifty_at_a_time() {
+    let lab = Lab::new().await;
+    for name in ["small", "workers", "other"] {
+        lab.aws.create_group(GroupSettings::named(name));
+    }
+    lab.aws.put_lifecycle_hook("workers", LifecycleHook::terminating("nomad-drain-hook")).unwrap();
+    let ids: Vec<String> = (0..1000).map(|_| lab.aws.add_instance("workers", None).unwrap()).collect();
+    for id in &ids {
+        lab.aws.terminate_instance(id).unwrap();
+    }
+    let mut sizes = Vec::new();
+    let mut next = String::new();
+    while sizes.len() < 3 {
+        let form = format!("Action=DescribeAutoScalingGroups&MaxRecords=1{next}");
+        let (_, page) = lab.query("autoscaling", &form).await;
+        sizes.push(texts(&page, "InstanceId").len());
+        next =
+            texts(&page, "NextToken").first().map_or_else(String::new, |token| format!("&NextToken={token}"));
+    }
+    assert_eq!((sizes, next.as_str()), (vec![0, 1000, 0], ""));
+    let describe = |ids: &[String]| {
+        let members = (1..).zip(ids).map(|(number, id)| format!("InstanceIds.member.{number}={id}"));
+        format!("Action=DescribeAutoScalingInstances&{}", members.collect::<Vec<_>>().join("&"))
+    };
+    for fifty in ids.chunks(50) {
+        let (status, answer) = lab.query("autoscaling", &describe(fifty)).await;
+        assert_eq!((status, texts(&answer, "LifecycleState")), (200, vec!["Terminating:Wait"; 50]));
+    }
+    let (status, answer) = lab.query("autoscaling", &describe(&ids[..51])).await;
+    assert_eq!((status, texts(&answer, "Code")), (400, vec!["ValidationError"]));
+}

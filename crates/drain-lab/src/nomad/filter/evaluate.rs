@@ -31,28 +31,32 @@ pub(super) fn evaluate(filter: &Filter, object: &Value, filtering: Filtering) ->
 
 /// What a selector points at; nothing if that is a key that a map has not.
 fn find<'a>(path: &[String], object: &'a Value, filtering: Filtering) -> Result<Option<&'a Value>, String> {
-    let whole = path.join("/");
+    // Only for errors: a long expression on many nodes comes here a hundred thousand times.
+    let whole = || path.join("/");
     let mut here = object;
     let mut is_struct = true;
     for (part, key) in path.iter().enumerate() {
         let Value::Object(fields) = here else {
             let kind = go_kind(here);
             return Err(format!(
-                "error finding value in datum: /{whole}: at part {part}, invalid value kind: {kind}"
+                "error finding value in datum: /{}: at part {part}, invalid value kind: {kind}",
+                whole()
             ));
         };
         here = match fields.get(key) {
             Some(value) => value,
             None if is_struct => {
                 return Err(format!(
-                    "error finding value in datum: /{whole} at part {part}: couldn't find key: struct field with \
-                     name \"{key}\""
+                    "error finding value in datum: /{} at part {part}: couldn't find key: struct field with \
+                     name \"{key}\"",
+                    whole()
                 ));
             }
             None if is_last(path, part) && filtering == Filtering::Current => return Ok(None),
             None => {
                 return Err(format!(
-                    "error finding value in datum: /{whole} at part {part}: couldn't find key \"{key}\""
+                    "error finding value in datum: /{} at part {part}: couldn't find key \"{key}\"",
+                    whole()
                 ));
             }
         };

@@ -513,3 +513,36 @@ async fn a_node_is_purged_and_its_living_client_registers_again() {
     assert_eq!((&node["SchedulingEligibility"], &node["LastDrain"]), (&json!("eligible"), &json!(null)));
     assert_eq!(node["Events"][0]["Message"], "Node registered");
 }
+
+/// Sends one request after the other over one connection, and counts the answers whose body contains `expected`.
+async fn ask_all(face: &Face, paths: &[String], expected: &str) -> usize {
+    let mut found = 0;
+    for path in paths {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: nomad\r\nConnection: close\r\n\r\n");
+        let answer = String::from_utf8(exchange(face.address(), &request).await).unwrap();
+        found += usize::from(answer.starts_with("HTTP/1.1 200") && answer.contains(expected));
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_thousand_nodes_are_found_by_a_hundred_instances_at_a_time_and_read_one_by_one() {
+    let lab = Lab::new().await;
+    let instance = |number: usize| format!("i-{number:017x}");
+    let specs = (0..1000).map(|number| NodeSpec::new(format!("n{number}")).instance_id(&instance(number)));
+    let nodes = lab.nomad.add_nodes(specs);
+    let numbers: Vec<usize> = (0..1000).collect();
+    for hundred in numbers.chunks(100) {
+        let one = |number: &usize| {
+            let attribute = "Attributes[%22unique.platform.aws.instance-id%22]";
+            format!("{attribute}%20==%20%22{}%22", instance(*number))
+        };
+        let filter = hundred.iter().map(one).collect::<Vec<_>>().join("%20or%20");
+        let found = lab.get(&format!("/v1/nodes?filter={filter}")).await.json();
+        let found: std::collections::BTreeSet<&str> =
+            found.as_array().unwrap().iter().map(|node| node["ID"].as_str().unwrap()).collect();
+        assert_eq!(found, hundred.iter().map(|number| nodes[*number].as_str()).collect());
+    }
+    let paths: Vec<String> = nodes.iter().map(|id| format!("/v1/node/{id}")).collect();
+    assert_eq!(ask_all(&lab.face, &paths, "\"SchedulingEligibility\":\"eligible\"").await, 1000);
+}
