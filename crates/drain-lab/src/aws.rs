@@ -4,6 +4,7 @@
 //! time, so that a clock turned by hours in one go gives the same history as one that ticks.
 
 mod account;
+mod activity;
 mod activity_event;
 mod ec2_event;
 mod error;

@@ -1,7 +1,9 @@
 //! A whole lab, with a process that answers whatever it is sent: `examples/echo_runtime.rs`.
 
+use std::collections::BTreeSet;
+
 use super::*;
-use crate::aws::LifecycleHook;
+use crate::aws::{LifecycleHook, NotificationTarget};
 use crate::lambda::tests::echo_runtime;
 
 const GROUP: &str = "workers";
@@ -209,4 +211,34 @@ async fn a_route_takes_the_place_of_a_hooks_target_and_a_rule_comes_on_top() {
     let mut sources: Vec<_> = runs(lambda).iter().map(|(event, _)| event["source"].to_string()).collect();
     sources.sort();
     assert_eq!(sources, ["\"aws.autoscaling\"", "null"]);
+}
+
+#[tokio::test]
+async fn a_hook_whose_target_is_the_queue_writes_to_it() {
+    let lab = lab().await;
+    let queue_arn = lab.create_queue(QueueSettings::named("q"), EventSourceMapping::default()).arn();
+    let target = NotificationTarget::Sqs { queue_arn };
+    lab.aws.put_lifecycle_hook(GROUP, LifecycleHook { target, ..LifecycleHook::terminating("q") }).unwrap();
+    lab.quiet().await;
+    assert_eq!(lab.queue().unwrap().visible(), 1, "the test message");
+}
+
+#[tokio::test]
+async fn a_thousand_instances_are_told_of_through_a_queue_without_loss() {
+    let lab = lab().await;
+    lab.deliver_by(Route::RuleToQueue);
+    lab.deploy(function(&lab));
+    let workers = lab.add_workers(GROUP, 1000).unwrap();
+    for worker in &workers {
+        lab.aws.terminate_instance(&worker.instance_id).unwrap();
+    }
+    lab.quiet().await;
+    let runs = lab.lambda().unwrap().invocations();
+    let records = runs.iter().flat_map(|run| run.payload["Records"].as_array().unwrap());
+    let told: BTreeSet<String> = records
+        .map(|record| serde_json::from_str::<Value>(record["body"].as_str().unwrap()).unwrap())
+        .map(|event| event["detail"]["EC2InstanceId"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(told, workers.into_iter().map(|worker| worker.instance_id).collect());
+    assert!(runs.len() < 200, "{} runs", runs.len());
 }

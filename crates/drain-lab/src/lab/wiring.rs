@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::route::{Parcel, Route};
-use crate::aws::Event;
+use crate::aws::{Event, NotificationTarget};
 use crate::lambda::{EventSourceMapping, Lambda};
 use crate::models::follow;
 use crate::nomad::Nomad;
@@ -74,6 +74,10 @@ impl Wiring {
         _ = answer.await;
     }
 
+    fn is_queue(&self, target: &NotificationTarget) -> bool {
+        self.queue.get().is_some_and(|(queue, _)| target.arn() == Some(&queue.arn()))
+    }
+
     fn hand_over(&self, event: &Event) {
         if self.lost.load(Ordering::SeqCst) {
             return;
@@ -81,6 +85,9 @@ impl Wiring {
         let route = *self.route.lock().unwrap_or_else(PoisonError::into_inner);
         let first = match (route, event) {
             (Some(route), event) => route.carry(event),
+            (None, Event::Hook(notification)) if self.is_queue(&notification.target) => {
+                Route::HookToQueue.carry(event)
+            }
             (None, Event::Hook(notification)) => notification.lambda_payload().map(Parcel::Invocation),
             (None, Event::Ec2(_)) => None,
         };

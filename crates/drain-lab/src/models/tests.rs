@@ -266,3 +266,20 @@ fn a_quick_reboot_goes_unnoticed() {
     assert_eq!(status(&models, &worker), NodeStatus::Ready);
     assert_eq!(event_messages(&models, &worker), ["Node registered"]);
 }
+
+#[test]
+fn a_machine_that_is_stopped_before_its_client_has_registered_registers_when_it_starts() {
+    let models = models();
+    models.aws.delete_lifecycle_hook(GROUP, HOOK).unwrap();
+    let worker = models.add_worker(GROUP, 1).unwrap();
+    models.aws.replace_root_volume(&worker.instance_id).unwrap();
+    models.advance(seconds(10));
+    models.aws.stop_instance(&worker.instance_id).unwrap();
+    models.advance(seconds(600));
+    assert_eq!(models.nomad.nodes_of_instance(&worker.instance_id).len(), 1);
+    models.aws.start_instance(&worker.instance_id).unwrap();
+    models.settle();
+    let nodes = models.nomad.nodes_of_instance(&worker.instance_id);
+    let seen: Vec<_> = nodes.iter().map(|node| node.status).collect();
+    assert_eq!(seen, [NodeStatus::Ready, NodeStatus::Down]);
+}

@@ -114,7 +114,7 @@ pub(super) struct Joining {
     pub(super) spec: NodeSpec,
 }
 
-/// A node that was purged while its client was silent. The client still has its id.
+/// A client whose machine is off, and that the servers do not know: its node was purged, or was still to register.
 #[derive(Clone, Debug)]
 pub(super) struct Asleep {
     pub(super) id: String,

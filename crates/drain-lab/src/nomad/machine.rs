@@ -15,9 +15,13 @@ const BOOTS_IN: SignedDuration = SignedDuration::from_secs(30);
 const REGISTERED_AGAIN: &str = "Node re-registered";
 
 impl Cluster {
-    /// Everything on a machine falls silent, and what was about to register does not.
+    /// Everything on a machine falls silent, and what was about to register does not, unless the machine starts again.
     pub(super) fn end_machine(&mut self, at: Timestamp, instance_id: &str, address: Option<Ipv4Addr>) {
-        self.joining.retain(|joining| !joining.spec.runs_on(instance_id, address));
+        let (here, elsewhere) = std::mem::take(&mut self.joining)
+            .into_iter()
+            .partition::<Vec<_>, _>(|joining| joining.spec.runs_on(instance_id, address));
+        self.joining = elsewhere;
+        self.asleep.extend(here.into_iter().map(|Joining { id, spec, .. }| Asleep { id, spec }));
         for id in self.nodes_on_machine(instance_id, address) {
             // It is there: the id was read a moment ago.
             _ = self.silence(at, &id);
@@ -34,9 +38,8 @@ impl Cluster {
         }
         let (awake, asleep) = std::mem::take(&mut self.asleep)
             .into_iter()
-            .partition(|one| one.spec.runs_on(instance_id, address));
+            .partition::<Vec<_>, _>(|asleep| asleep.spec.runs_on(instance_id, address));
         self.asleep = asleep;
-        let awake: Vec<Asleep> = awake;
         for Asleep { id, spec } in awake {
             self.register(at, &id, spec);
         }
