@@ -283,3 +283,16 @@ fn a_machine_that_is_stopped_before_its_client_has_registered_registers_when_it_
     let seen: Vec<_> = nodes.iter().map(|node| node.status).collect();
     assert_eq!(seen, [NodeStatus::Ready, NodeStatus::Down]);
 }
+
+#[test]
+fn a_new_root_volume_brings_a_new_node_even_if_the_old_one_was_purged_before() {
+    let models = models();
+    let worker = models.add_worker(GROUP, 1).unwrap();
+    models.aws.replace_root_volume(&worker.instance_id).unwrap();
+    models.nomad.purge(&worker.node_id).unwrap();
+    go_on(&models, &worker, HOOK);
+    models.advance(seconds(30));
+    let nodes = models.nomad.nodes_of_instance(&worker.instance_id);
+    let seen: Vec<_> = nodes.iter().map(|node| (node.status, node.id == worker.node_id)).collect();
+    assert_eq!(seen, [(NodeStatus::Ready, false)]);
+}

@@ -68,8 +68,18 @@ pub(super) struct Node {
     pub(super) heard_since: Option<Timestamp>,
     /// When the servers will notice that its client is silent.
     pub(super) missed_at: Option<Timestamp>,
-    /// Its client will never come back: the machine has another disk.
-    pub(super) disk_is_gone: bool,
+    pub(super) machine: Machine,
+}
+
+/// The machine under a node.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Machine {
+    /// It runs.
+    On,
+    /// It is off, noticed or not: the agent on it does not answer. It may start again.
+    Off,
+    /// It has another disk: the client will never come back.
+    Rebuilt,
 }
 
 /// An allocation.

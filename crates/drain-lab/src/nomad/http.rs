@@ -28,7 +28,7 @@ use self::query::Query;
 use self::route::Route;
 use super::Nomad;
 use super::acl::{Access, Acl, Rights, TokenError};
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Machine};
 use crate::http_face::{self, Admission, Disconnect, Face};
 use crate::journal::System;
 
@@ -108,7 +108,7 @@ impl Office {
     fn is_unreachable(&self) -> bool {
         self.nomad.change(|state, _| match &self.role {
             Role::Servers => state.doors.unreachable,
-            Role::Agent(node) => state.cluster.nodes.get(node).is_none_or(|node| node.missed_at.is_some()),
+            Role::Agent(node) => state.cluster.nodes.get(node).is_none_or(|node| node.machine != Machine::On),
         })
     }
 }

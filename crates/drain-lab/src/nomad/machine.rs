@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::cluster::{Asleep, Cluster, Joining};
+use super::cluster::{Asleep, Cluster, Joining, Machine};
 use super::spec::NodeSpec;
 use super::view::NodeStatus;
 
@@ -32,7 +32,11 @@ impl Cluster {
     /// still know them, or else as anybody who registers for the first time.
     pub(super) fn start_machine(&mut self, at: Timestamp, instance_id: &str, address: Option<Ipv4Addr>) {
         for id in self.nodes_on_machine(instance_id, address) {
-            if self.nodes.get(&id).is_some_and(|node| node.heard_since.is_none() && !node.disk_is_gone) {
+            if self
+                .nodes
+                .get(&id)
+                .is_some_and(|node| node.heard_since.is_none() && node.machine != Machine::Rebuilt)
+            {
                 _ = self.write_status(at, &id, NodeStatus::Ready, REGISTERED_AGAIN);
             }
         }
@@ -47,14 +51,17 @@ impl Cluster {
 
     /// Everything on a machine is gone, and its clients register again under new ids.
     pub(super) fn rebuild_machine(&mut self, at: Timestamp, instance_id: &str, address: Option<Ipv4Addr>) {
-        let nodes = self.nodes_on_machine(instance_id, address);
-        let last = nodes.iter().filter_map(|id| self.nodes.get(id)).max_by_key(|node| node.create_index);
-        let fresh = last.map(|node| node.spec.clone().fresh());
         self.end_machine(at, instance_id, address);
-        self.asleep.retain(|one| !one.spec.runs_on(instance_id, address));
+        let nodes = self.nodes_on_machine(instance_id, address);
+        let known = nodes.iter().filter_map(|id| self.nodes.get(id)).max_by_key(|node| node.create_index);
+        // A client whose node was purged a moment ago is no less a client.
+        let forgotten = self.asleep.iter().rfind(|asleep| asleep.spec.runs_on(instance_id, address));
+        let last = known.map(|node| &node.spec).or(forgotten.map(|asleep| &asleep.spec));
+        let fresh = last.map(|spec| spec.clone().fresh());
+        self.asleep.retain(|asleep| !asleep.spec.runs_on(instance_id, address));
         for id in nodes {
             if let Some(node) = self.nodes.get_mut(&id) {
-                node.disk_is_gone = true;
+                node.machine = Machine::Rebuilt;
             }
         }
         if let Some(spec) = fresh {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::cluster::{Asleep, Cluster, Joining, Node};
+use super::cluster::{Asleep, Cluster, Joining, Machine, Node};
 use super::drainer::whole_second;
 use super::spec::{DrainRequest, NodeSpec};
 use super::view::{ClientStatus, DrainStatus, DrainStrategy, HEARTBEAT_MISSED, LastDrain, NodeStatus};
@@ -56,7 +56,7 @@ impl Cluster {
             modify_index: index,
             heard_since: hears(spec.status).then_some(at),
             missed_at: None,
-            disk_is_gone: false,
+            machine: Machine::On,
             spec,
         };
         node.remember(at, "Cluster", "Node registered");
@@ -87,6 +87,9 @@ impl Cluster {
             node.status = status;
             node.status_updated_at = at;
             node.missed_at = None;
+            if hears(status) {
+                node.machine = Machine::On;
+            }
             node.heard_since = if hears(status) { node.heard_since.or(Some(at)) } else { None };
             if hears(before) && !hears(status) {
                 node.remember(at, "Cluster", HEARTBEAT_MISSED);
@@ -111,6 +114,9 @@ impl Cluster {
     /// The client falls silent: its machine is gone, and the servers will notice.
     pub(super) fn silence(&mut self, at: Timestamp, id: &str) -> Result<(), NodeNotFound> {
         let node = self.nodes.get_mut(id).ok_or(NodeNotFound)?;
+        if node.machine == Machine::On {
+            node.machine = Machine::Off;
+        }
         if node.heard_since.take().is_some() {
             node.missed_at = Some(at + HEARTBEAT_TIMEOUT);
         }
@@ -214,7 +220,7 @@ impl Cluster {
         let (id, spec) = (id.to_owned(), node.spec.fresh());
         if node.heard_since.is_some() {
             self.joining.push(Joining { at: at + REGISTERS_AGAIN_AFTER, id, spec });
-        } else if !node.disk_is_gone {
+        } else if node.machine != Machine::Rebuilt {
             self.asleep.push(Asleep { id, spec });
         }
         Ok(index)

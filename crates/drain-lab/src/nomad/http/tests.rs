@@ -403,7 +403,10 @@ async fn an_agent_knows_its_node_until_its_machine_ends() {
     let call = lab.journal.entries().into_iter().find(|entry| entry.system == System::Agent).unwrap();
     assert_eq!((call.what.as_str(), call.subject), ("GET /v1/agent/self", id.clone()));
     lab.nomad.kill_client(&id).unwrap();
-    assert_eq!(exchange(agent.address(), "GET /v1/agent/self HTTP/1.1\r\nHost: lab\r\n\r\n").await, b"");
+    let request = "GET /v1/agent/self HTTP/1.1\r\nHost: lab\r\n\r\n";
+    assert_eq!(exchange(agent.address(), request).await, b"");
+    lab.clock.advance(Duration::from_secs(20));
+    assert_eq!(exchange(agent.address(), request).await, b"", "that its node is down does not wake it");
 }
 
 #[tokio::test]
