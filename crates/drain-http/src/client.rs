@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -88,17 +89,26 @@ impl HttpClient {
             }
         })?;
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, limit).collect().await.map_err(|source| {
-            if source.is::<LengthLimitError>() {
-                HttpError::TooLarge { address: address.to_owned(), limit }
-            } else {
-                HttpError::disconnected(source, address.to_owned())
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(limit).min(limit);
+        let mut body = Limited::new(body, limit);
+        // Put together in one place: a page of groups with thousands of members is held once, not in pieces and as a whole.
+        let mut whole = Vec::with_capacity(announced);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|source| {
+                if source.is::<LengthLimitError>() {
+                    HttpError::TooLarge { address: address.to_owned(), limit }
+                } else {
+                    HttpError::disconnected(source, address.to_owned())
+                }
+            })?;
+            if let Some(data) = frame.data_ref() {
+                whole.extend_from_slice(data);
             }
-        })?;
+        }
         // The task that owns the connection gives it back to the pool when it runs next. Without this the following
         // request would often find the pool empty and open another connection, which servers count.
         tokio::task::yield_now().await;
-        Ok(Response::from_parts(head, body.to_bytes()))
+        Ok(Response::from_parts(head, Bytes::from(whole)))
     }
 }
 

@@ -70,9 +70,27 @@ impl NomadClient {
 
     /// Keeps new allocations off a node. Safe to repeat.
     pub async fn make_ineligible(&self, id: &str, timeout: Duration) -> Result<(), NomadError> {
+        self.change(id, "eligibility", br#"{"Eligibility":"ineligible"}"#, timeout).await
+    }
+
+    /// Lets new allocations be placed on a node on which no drain runs. Safe to repeat.
+    pub async fn make_eligible(&self, id: &str, timeout: Duration) -> Result<(), NomadError> {
+        self.change(id, "eligibility", br#"{"Eligibility":"eligible"}"#, timeout).await
+    }
+
+    /// Ends the drain that runs on a node, and lets new allocations be placed on it. Safe to repeat.
+    pub async fn end_drain(&self, id: &str, timeout: Duration) -> Result<(), NomadError> {
+        self.change(id, "drain", br#"{"DrainSpec":null,"MarkEligible":true}"#, timeout).await
+    }
+
+    /// Removes a node from the cluster. The client of one that lives registers again, as a node that takes work.
+    pub async fn purge(&self, id: &str, timeout: Duration) -> Result<(), NomadError> {
+        self.change(id, "purge", b"{}", timeout).await
+    }
+
+    async fn change(&self, id: &str, what: &str, body: &[u8], timeout: Duration) -> Result<(), NomadError> {
         // Without a NodeID, which would override the one in the path.
-        let body = br#"{"Eligibility":"ineligible"}"#;
-        let call = self.get(&format!("/v1/node/{id}/eligibility"), None).post(body.to_vec());
+        let call = self.get(&format!("/v1/node/{id}/{what}"), None).post(body.to_vec());
         self.read::<IgnoredAny>(call, timeout).await.map(drop)
     }
 

@@ -21,6 +21,12 @@ pub struct NodeStub {
     /// `initializing`, `ready`, `down` or `disconnected`.
     #[serde(default)]
     pub status: String,
+    /// `eligible` or `ineligible`.
+    #[serde(default)]
+    pub scheduling_eligibility: String,
+    /// The newest drain, running or over. Nomad 1.1 and later.
+    #[serde(default)]
+    pub last_drain: Option<LastDrain>,
     /// The version of its agent.
     #[serde(default)]
     pub version: String,
