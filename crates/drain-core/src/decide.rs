@@ -1,8 +1,11 @@
 //! The decision: what to do next about one instance. Pure, and the only place that decides.
 //!
 //! [`decide`] looks at the lifecycle action and at the instance's nodes together; [`node`] judges one node, [`story`]
-//! tells what earlier drains of it mean, and [`heartbeat`] when the next heartbeat is due.
+//! tells what earlier drains of it mean, and [`heartbeat`] when the next heartbeat is due. [`arrival`] decides about
+//! instances that come or come back, and [`ended`] about what is left of those that have ended.
 
+mod arrival;
+mod ended;
 mod heartbeat;
 mod node;
 mod story;
@@ -12,10 +15,14 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ids::NodeId;
-use crate::observation::{Cause, DrainSpec, Hold, Nodes, Observation, Obstacle, Origin, SeenNode, Sight};
+use crate::observation::{
+    Cause, DrainSpec, Errand, Hold, Node, Nodes, Observation, Obstacle, Origin, SeenNode, Sight,
+};
 use crate::policy::{ActionResult, OnNodeNotFound, Policy};
 use crate::reason::Reason;
 
+pub use arrival::{GIVE_BACK_AFTER, may_come_back};
+pub use ended::is_of_a_termination;
 pub use node::{DEADLINE_TOLERANCE, STUCK_AFTER};
 pub use story::CANCEL_RESPITE;
 
@@ -42,6 +49,15 @@ pub enum Action {
     Drain(DrainRequest),
     /// Let no work be placed on this node.
     MakeIneligible(NodeId),
+    /// Let work be placed on this node again.
+    GiveBack {
+        /// The node.
+        node: NodeId,
+        /// Whether a drain runs on it, which ends with it.
+        ends_drain: bool,
+    },
+    /// Remove the record of this node, whose client is down.
+    Purge(NodeId),
     /// Restart the timer of the lifecycle action.
     Heartbeat,
     /// Complete the lifecycle action.
@@ -74,14 +90,24 @@ pub fn decide(seen: &Observation, policy: &Policy, now: Timestamp) -> Decision {
     }
 }
 
-/// What is to be done about one instance:
+/// What is to be done about one instance, by its errand.
+pub fn plan(seen: &Observation, policy: &Policy, now: Timestamp) -> Decision {
+    match seen.target.errand {
+        Errand::Drain(_) => depart(seen, policy, now),
+        Errand::Admit => arrival::admit(seen, policy, now),
+        Errand::GiveBack => arrival::give_back(seen, policy, now),
+        Errand::Purge(ending) => ended::purge(seen, ending, policy),
+    }
+}
+
+/// What is to be done about an instance that goes:
 ///
 /// 1. Every node that needs a drain, or has to be made ineligible, gets it first.
 /// 2. When every node has stopped, and has settled, the lifecycle action is completed.
 /// 3. Until then it is kept alive by heartbeats, up to `MAX_HOLD`.
 ///
 /// What could not be read leads to a heartbeat or a wait, never to a completion.
-pub fn plan(seen: &Observation, policy: &Policy, now: Timestamp) -> Decision {
+fn depart(seen: &Observation, policy: &Policy, now: Timestamp) -> Decision {
     let Some(hold) = &seen.hold else { return without_hook(seen, policy, now) };
     if hold.ended {
         return Decision::Finish(Reason::NoActiveAction);
@@ -110,7 +136,8 @@ struct Held<'a> {
 impl Held<'_> {
     fn known(&self, nodes: &[SeenNode]) -> Decision {
         let Self { seen, policy, now, .. } = *self;
-        let verdicts: Vec<Verdict> = nodes.iter().map(|node| node::judge(seen, node, policy, now)).collect();
+        let verdicts: Vec<Verdict> =
+            nodes.iter().map(|node| self.in_turn(&node.node, node::judge(seen, node, policy, now))).collect();
         let mut waits = Vec::new();
         let mut stopped = Vec::new();
         for verdict in verdicts {
@@ -137,15 +164,31 @@ impl Held<'_> {
         }
     }
 
+    /// While others of its group drain first, a node takes no work, and waits.
+    fn in_turn(&self, node: &Node, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Act(Action::Drain(request))
+                if self.hold.queued && request.reason == Reason::DrainPosted =>
+            {
+                if node.eligible {
+                    Verdict::Act(Action::MakeIneligible(request.node))
+                } else {
+                    Verdict::Wait { until: Timestamp::MAX, why: Reason::WaitingForTurn }
+                }
+            }
+            verdict @ (Verdict::Act(_) | Verdict::Wait { .. } | Verdict::Stopped { .. }) => verdict,
+        }
+    }
+
     /// Before a sweep begins something that no event asked for, a heartbeat proves that our hook holds the instance:
     /// another one may. So it does for an instance that comes back: a late event of its last way out must not drain it.
     /// Past `MAX_HOLD` no heartbeat is sent, so that nothing is begun either.
     fn begin(&self, action: Action) -> Decision {
         let Self { seen, hold, policy, now } = *self;
-        let comes_back = seen.target.cause != Cause::Terminate;
+        let comes_back = matches!(seen.target.cause(), Some(Cause::WarmPool | Cause::RootVolume));
         let asked_for = match seen.target.origin {
             // Without a sweep no call about the hook comes before the drain.
-            Origin::Event => !(comes_back && policy.sweep),
+            Origin::Event | Origin::Bus | Origin::Broadcast => !(comes_back && policy.sweep),
             Origin::Sweep => !comes_back && story::is_ours(seen, policy, now),
         };
         if asked_for || hold.last_heartbeat.is_some() || hold.heartbeats_denied {
@@ -205,6 +248,10 @@ impl Held<'_> {
 
 /// For an event that names no hook: the drain is begun, and nothing can be completed.
 fn without_hook(seen: &Observation, policy: &Policy, now: Timestamp) -> Decision {
+    if seen.target.is_too_late(now) {
+        return Decision::Finish(Reason::TooLate);
+    }
+    let is_announced_to_all = seen.target.origin == Origin::Broadcast;
     let nodes = match &seen.nodes {
         _ if policy.pause => return Decision::Finish(Reason::Paused),
         Nodes::Unknown(obstacle) => {
@@ -212,6 +259,9 @@ fn without_hook(seen: &Observation, policy: &Policy, now: Timestamp) -> Decision
         }
         Nodes::Gone => return Decision::Finish(Reason::NodeGone),
         Nodes::Known(nodes) if !nodes.is_empty() => nodes,
+        Nodes::Absent | Nodes::Known(_) if is_announced_to_all => {
+            return Decision::Finish(Reason::NotOurInstance);
+        }
         Nodes::Absent | Nodes::Known(_) => {
             return Decision::Wait { until: Timestamp::MAX, why: Reason::WaitingForNode };
         }

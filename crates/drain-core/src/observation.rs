@@ -1,78 +1,15 @@
 //! What was seen, as plain data: read in full, or not here at all.
 
+mod target;
+
 use std::collections::BTreeMap;
-use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ids::{GroupName, HookName, InstanceId, NodeId};
+use crate::ids::NodeId;
 use crate::stamp::Stamp;
 
-/// Why an instance is on its way out. The words are those of the stamp.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Cause {
-    /// Auto Scaling terminates it.
-    Terminate,
-    /// Auto Scaling puts it back into a warm pool: the same node comes back later.
-    WarmPool,
-    /// An instance refresh replaces its root volume: the instance comes back, perhaps as another node.
-    RootVolume,
-}
-
-impl Cause {
-    /// The word in the stamp.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Terminate => "terminate",
-            Self::WarmPool => "warm-pool",
-            Self::RootVolume => "root-volume",
-        }
-    }
-}
-
-/// An instance that has to be empty, and the lifecycle action that waits for it.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Target {
-    /// The instance.
-    pub instance: InstanceId,
-    /// Its Auto Scaling group.
-    pub group: Option<GroupName>,
-    /// The lifecycle hook that holds it.
-    pub hook: Option<HookName>,
-    /// The action's token (`LifecycleActionToken`), if an event brought it.
-    pub token: Option<String>,
-    /// Why it is going.
-    pub cause: Cause,
-    /// When the hook began to hold it: the event's `Time`, else what our stamp or the scaling activity says.
-    pub hook_started_at: Option<Timestamp>,
-    /// How we came to know of it.
-    pub origin: Origin,
-}
-
-/// Leaves the token out: whoever has it can complete the action.
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instance, group, hook, token, cause, hook_started_at, origin } = self;
-        f.debug_struct("Target")
-            .field("instance", instance)
-            .field("group", group)
-            .field("hook", hook)
-            .field("token", &token.as_ref().map(|_| "…"))
-            .field("cause", cause)
-            .field("hook_started_at", hook_started_at)
-            .field("origin", origin)
-            .finish()
-    }
-}
-
-/// How we came to know of a target.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Origin {
-    /// An event named it: our hook asked for the drain.
-    Event,
-    /// A sweep found it waiting. Auto Scaling does not say for which hook.
-    Sweep,
-}
+pub use target::{Cause, Ending, Errand, Origin, Target};
 
 /// One instance as a single look showed it: all that a decision depends on besides policy and time.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -85,8 +22,22 @@ pub struct Observation {
     pub nodes: Nodes,
     /// Which allocations our token shows us.
     pub sight: Sight,
+    /// What Auto Scaling says of the instance, where that was asked.
+    pub member: Member,
     /// Since when this invocation has been looking at the instance.
     pub first_look: Timestamp,
+}
+
+/// What Auto Scaling says of an instance.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Member {
+    /// Nobody asked, or it did not answer.
+    #[default]
+    Unknown,
+    /// It is in no group (any more).
+    OfNoGroup,
+    /// Its lifecycle state, such as `InService`.
+    InState(String),
 }
 
 /// What this invocation knows of the lifecycle action.
@@ -109,6 +60,8 @@ pub struct Hold {
     pub paused: bool,
     /// A drain for this instance was seen to run or to have run, or was posted, in this invocation.
     pub drain_begun: bool,
+    /// Others of its group drain first (`MAX_DRAINS_PER_GROUP`).
+    pub queued: bool,
 }
 
 /// A lifecycle hook's timers.
@@ -223,19 +176,51 @@ pub struct Node {
     pub drain: Option<RunningDrain>,
     /// The newest drain, running or over.
     pub last_drain: Option<LastDrain>,
+    /// Whether somebody has changed its eligibility by hand.
+    pub by_hand: ByHand,
     /// The raft index of its last change: an answer with a smaller one is older.
     pub modify_index: u64,
+}
+
+/// When a node's eligibility was last changed by itself (`nomad node eligibility`), not by a drain. Nomad tells it in the
+/// node's events, of which it keeps the newest ten.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ByHand {
+    /// The newest such event that is known.
+    pub changed_at: Option<Timestamp>,
+    /// Since when events are known; `None` if none was forgotten.
+    pub known_since: Option<Timestamp>,
+}
+
+impl ByHand {
+    /// Whether the eligibility may have been changed after this moment, which is in whole seconds, cut off.
+    pub fn since(self, moment: Timestamp) -> bool {
+        let end = moment.saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
+        self.changed_at.max(self.known_since).is_some_and(|changed| changed > end)
+    }
 }
 
 /// A node's status.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NodeStatus {
-    /// `initializing` or `ready`.
-    Up,
+    /// `initializing`, or a status that we do not know: it takes no work yet.
+    Initializing,
+    /// `ready`.
+    Ready,
     /// `down` since a heartbeat was missed at this moment.
     Down(Timestamp),
     /// `disconnected` since a heartbeat was missed at this moment: the client may still run its allocations.
     Disconnected(Timestamp),
+}
+
+impl NodeStatus {
+    /// Whether its client is in touch with the servers.
+    pub fn reports(self) -> bool {
+        match self {
+            Self::Initializing | Self::Ready => true,
+            Self::Down(_) | Self::Disconnected(_) => false,
+        }
+    }
 }
 
 /// A running drain.

@@ -32,6 +32,13 @@ pub struct Policy {
     pub settle_delay: SignedDuration,
     /// Whether to send heartbeats and do nothing else (`PAUSE`).
     pub pause: bool,
+    /// How long after its drain began a node is given back whose instance has survived a rebalance recommendation or a
+    /// scheduled change (`RESTORE_AFTER`).
+    pub restore_after: SignedDuration,
+    /// How many nodes of a group may drain at once (`MAX_DRAINS_PER_GROUP`); `None` is any number.
+    pub max_drains_per_group: Option<u32>,
+    /// Whether the nodes of ended instances are purged (`PURGE_NODES`).
+    pub purge_nodes: bool,
 }
 
 /// `LifecycleActionResult`: how a lifecycle action is completed.
@@ -80,6 +87,9 @@ impl Default for Policy {
             down_grace: SignedDuration::from_secs(60),
             settle_delay: SignedDuration::ZERO,
             pause: false,
+            restore_after: SignedDuration::from_mins(30),
+            max_drains_per_group: None,
+            purge_nodes: false,
         }
     }
 }

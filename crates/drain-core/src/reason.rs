@@ -17,6 +17,8 @@ pub enum Outcome {
     LeftToHook,
     /// The instance is held until something changes.
     Held,
+    /// A node that we drained takes work again.
+    Restored,
     /// Nothing was to be done.
     Ignored,
 }
@@ -31,6 +33,7 @@ impl Outcome {
             Self::Abandoned => "abandoned",
             Self::LeftToHook => "left_to_hook",
             Self::Held => "held",
+            Self::Restored => "restored",
             Self::Ignored => "ignored",
         }
     }
@@ -101,10 +104,18 @@ reasons! {
     NodeGone = "node_gone" => Completed,
     /// No node was found for the instance within `NODE_JOIN_GRACE`: completed by `ON_NODE_NOT_FOUND`.
     NodeNotFound = "node_not_found" => Completed,
+    /// The node of an instance that has come up is ready and takes work: the launch hook was completed.
+    NodeReady = "node_ready" => Completed,
+    /// The instance has ended and its node was down: the node was purged.
+    NodePurged = "node_purged" => Completed,
+    /// The instance came back, or was never taken, and nobody else had a hand in it: its node takes work again.
+    GivenBack = "given_back" => Restored,
     /// Auto Scaling has no such lifecycle action (any more): somebody completed it, or another hook holds the instance.
     NoActiveAction = "no_active_action" => Ignored,
     /// The event is late, and the instance is not held (any more): it has ended, or has come back.
     NoLongerHeld = "no_longer_held" => Ignored,
+    /// The interruption was announced more than two minutes ago: the instance is gone.
+    TooLate = "too_late" => Ignored,
 
     /// Allocations still run.
     AllocationsRunning = "allocations_running" => Draining,
@@ -120,6 +131,12 @@ reasons! {
     DrainCancelled = "drain_cancelled" => Held,
     /// No node is known for the instance yet, and `NODE_JOIN_GRACE` has not passed.
     WaitingForNode = "waiting_for_node" => Held,
+    /// The node of an instance that comes up is ready, and takes no work: somebody has made it ineligible.
+    NodeNotEligible = "node_not_eligible" => Held,
+    /// As many nodes of the group drain as `MAX_DRAINS_PER_GROUP` allows: this one takes no work, and waits.
+    WaitingForTurn = "waiting_for_turn" => Held,
+    /// The instance has ended, and its node is not down yet: a live node is never purged.
+    NodeNotDown = "node_not_down" => Held,
     /// No node is known for the instance, and `ON_NODE_NOT_FOUND` is `hold`.
     HeldWithoutNode = "held_without_node" => Held,
     /// `PAUSE`, or the group's tag `nomad-drain-hold`: heartbeats only.
@@ -150,7 +167,19 @@ reasons! {
     GroupNotWatched = "group_not_watched" => Ignored,
     /// Auto Scaling's test message, sent whenever a hook or a notification is set up.
     TestNotification = "test_notification" => Ignored,
-    /// An instance is being launched, not ended.
+    /// A node that we drained takes no work, and it is not the time, or not for us, to change that.
+    NotGivenBack = "not_given_back" => Ignored,
+    /// No node of ours carries the instance's id: EC2 tells everybody of every instance.
+    NotOurInstance = "not_our_instance" => Ignored,
+    /// The instance has ended; its node is left to Nomad, because `PURGE_NODES` is off or there is none.
+    InstanceEnded = "instance_ended" => Ignored,
+    /// A change of state that says nothing about an end.
+    InstanceRunning = "instance_running" => Ignored,
+    /// A rebalance recommendation, and `ON_REBALANCE` is `ignore`.
+    RebalanceIgnored = "rebalance_ignored" => Ignored,
+    /// A scheduled change, and `ON_SCHEDULED_CHANGE` is `ignore`; or one that is over.
+    ScheduledChangeIgnored = "scheduled_change_ignored" => Ignored,
+    /// An instance is being launched, and `ON_LAUNCH` is `ignore`.
     LaunchTransition = "launch_transition" => Ignored,
     /// An ordinary notification of the group ("instance terminated"), not a lifecycle action.
     GroupNotification = "group_notification" => Ignored,

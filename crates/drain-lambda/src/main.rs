@@ -1,9 +1,10 @@
 //! The AWS Lambda function. Receives the payload, builds what every invocation shares once, and answers.
 
 use std::fmt;
+use std::rc::Rc;
 
 use drain::live::Budget;
-use drain::{Function, Report};
+use drain::{Answer, Function};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use tracing::Instrument as _;
@@ -16,7 +17,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     lambda_runtime::run(service_fn(move |event| invoke(function, event))).await
 }
 
-async fn invoke(function: &Function, event: LambdaEvent<Box<RawValue>>) -> Result<Report, Failure> {
+async fn invoke(function: &Function, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Failure> {
     let LambdaEvent { payload, context } = event;
     let budget = Budget::before(context.deadline());
     let span = tracing::info_span!("invocation", request_id = %context.request_id);
@@ -24,7 +25,7 @@ async fn invoke(function: &Function, event: LambdaEvent<Box<RawValue>>) -> Resul
 }
 
 /// A failure in the form in which the runtime logs it (by `Debug`) and reports it (as a diagnostic).
-struct Failure(drain::Error);
+struct Failure(Rc<drain::Error>);
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

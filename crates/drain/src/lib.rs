@@ -1,6 +1,6 @@
 //! The shell around [`drain_core`]: everything that talks.
 //!
-//! One event takes this way: [`event`] peels it into targets, [`reconcile`] runs the loop *observe → decide → apply*,
+//! One event takes this way: [`event`] peels it into targets, `handle` leaves out what is not ours, [`reconcile`] runs the loop *observe → decide → apply*,
 //! `drain_core::decide` decides, and [`live`] reads and changes the [`world`]. A [`sweep`] finds its targets by itself.
 //! Start reading at [`reconcile`].
 
@@ -8,6 +8,7 @@ pub mod aws;
 pub mod config;
 mod error;
 pub mod event;
+mod handle;
 mod invocation;
 pub mod live;
 mod metrics;
@@ -15,8 +16,14 @@ pub mod reconcile;
 mod report;
 pub mod sweep;
 pub mod telemetry;
+mod together;
 pub mod world;
 
 pub use error::Error;
-pub use invocation::{Function, Times, serve};
-pub use report::{Report, ReportEntry};
+pub use invocation::{Function, Handled, Times, serve};
+pub use report::{Answer, Report, ReportEntry};
+
+/// The moment so much later, or the last one there is.
+pub(crate) fn later(moment: jiff::Timestamp, by: jiff::SignedDuration) -> jiff::Timestamp {
+    moment.saturating_add(by).unwrap_or(jiff::Timestamp::MAX)
+}

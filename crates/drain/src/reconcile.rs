@@ -18,6 +18,7 @@ pub use case::{Found, Subject};
 pub(crate) use words::READ_JOB;
 
 use crate::error::{Causes, Error};
+use crate::later;
 use crate::report::ReportEntry;
 use crate::world::World;
 use case::Case;
@@ -96,10 +97,6 @@ pub async fn reconcile(
         }
         world.sleep_until(until.min(poll)).await;
     }
-}
-
-fn later(moment: Timestamp, by: SignedDuration) -> Timestamp {
-    moment.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// A failure in the log, while the loop goes on.

@@ -1,5 +1,7 @@
 //! What an invocation answers. A contract: operators' tools read it.
 
+use std::collections::BTreeSet;
+
 use drain_core::ids::{GroupName, HookName, InstanceId, NodeId};
 use drain_core::observation::Target;
 use drain_core::reason::{Outcome, Reason};
@@ -7,7 +9,42 @@ use serde::Serialize;
 
 use crate::event::Ignored;
 
-/// The answer: what became of each instance and message.
+/// What an invocation answers.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To whoever asked.
+    Report(Report),
+    /// To a queue, which wants nothing else.
+    Batch(BatchFailures),
+}
+
+/// Which messages of a batch the queue is to deliver again (AWS Lambda Developer Guide, "Reporting batch item failures").
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchFailures {
+    /// Each once.
+    pub batch_item_failures: Vec<BatchItemFailure>,
+}
+
+/// A message that has failed.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchItemFailure {
+    /// Its `messageId`.
+    pub item_identifier: String,
+}
+
+impl Answer {
+    /// The answer to a queue of whose messages these have failed.
+    pub(crate) fn batch<'a>(failed: impl IntoIterator<Item = &'a String>) -> Self {
+        let failed: BTreeSet<&String> = failed.into_iter().collect();
+        let failures = failed.into_iter().map(|id| BatchItemFailure { item_identifier: id.clone() });
+        Self::Batch(BatchFailures { batch_item_failures: failures.collect() })
+    }
+}
+
+/// What became of each instance and message.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Report {
     /// One for each node that was looked at and each message that was ignored.

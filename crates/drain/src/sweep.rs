@@ -1,34 +1,71 @@
-//! The sweep: every instance that a terminate hook of a watched group holds, whatever became of its event.
+//! The sweep: every instance that a hook of ours holds in a watched group, whatever became of its event.
 //!
 //! All state is in Auto Scaling and in Nomad, so the sweep needs none: it asks which instances wait, and does with each
 //! what an event would do. It carries long drains past the end of one invocation, and finds what a lost event, a crash
-//! or an outage left behind.
+//! or an outage left behind. Beside that it looks for the nodes that drains have left behind ([`leftovers`]).
 
-use drain_core::ids::{GroupName, HookName};
-use drain_core::observation::{Cause, Hold, HookSettings, Origin, Target};
-use futures_util::future::join_all;
+mod leftovers;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use drain_core::ids::{GroupName, HookName, InstanceId};
+use drain_core::observation::{Cause, Errand, Hold, HookSettings, Member, Origin, Target};
+use drain_core::policy::Policy;
+use futures_util::future::{join, join_all};
 
 use crate::config::{Config, HOLD_TAG, is_on};
 use crate::error::Error;
+use crate::invocation::Times;
+use crate::later;
 use crate::reconcile::Rules;
+use crate::report::Report;
+use crate::together::{Asked, see_through};
 use crate::world::{Group, Hook, Waiting, World};
 
-/// What a sweep found to do.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// How many groups are watched.
-    pub groups: usize,
-    /// How many groups are named and do not exist.
-    pub missing_groups: usize,
-    /// The instances that wait, and the hooks that may hold them.
-    pub held: Vec<(Target, Hold)>,
+/// Sees every held instance through, as far as the time allows.
+pub(crate) async fn sweep(world: &impl World, config: &Config, times: Times) -> Result<Report, Error> {
+    let policy = &Policy { sweep: true, ..config.policy.clone() };
+    let now = world.now();
+    let rules = Rules {
+        policy,
+        sweeping: true,
+        poll_interval: config.poll_interval,
+        linger_until: times.looks_end.min(later(now, config.sweep_linger)),
+        ends: times.ends,
+        warned: RefCell::default(),
+    };
+    if !config.policy.sweep {
+        rules.warn_once(
+            "a sweep came, and SWEEP is off: set it on, so that events leave long drains to the sweep",
+        );
+    }
+    let groups = world.groups().await?;
+    let missing_groups = warn_of_missing_groups(config, &rules, &groups);
+    let waiting = find(world, config, &rules, &groups).await;
+    // Of an instance for which several hooks of ours may wait, each is a target.
+    let ending = waiting.iter().filter(|one| one.target.cause().is_some());
+    let held: BTreeSet<InstanceId> = ending.map(|one| one.target.instance.clone()).collect();
+    let asked: BTreeSet<InstanceId> = waiting.iter().map(|one| one.target.instance.clone()).collect();
+    let left = async {
+        let left = leftovers::find(world, &rules, &groups, &asked).await;
+        see_through(world, &rules, left).await
+    };
+    let (seen_through, left) = join(see_through(world, &rules, waiting), left).await;
+    let mut report =
+        Report { groups: Some(groups.len()), held: Some(held.len()), missing_groups, ..Report::default() };
+    for done in seen_through.into_iter().chain(left) {
+        match done {
+            Ok(entries) => report.results.extend(entries),
+            Err(error) => rules.failed(&error, "an instance could not be looked at"),
+        }
+    }
+    Ok(report)
 }
 
 /// Looks for every held instance of the watched groups, in an order that changes from minute to minute: if time runs
 /// out, others are last the next time.
-pub async fn find(world: &impl World, config: &Config, rules: &Rules<'_>) -> Result<Found, Error> {
-    let groups = world.groups().await?;
-    let missing_groups = warn_of_missing_groups(config, rules, &groups);
+async fn find(world: &impl World, config: &Config, rules: &Rules<'_>, groups: &[Group]) -> Vec<Asked> {
     let pools = groups.iter().map(|group| async {
         if !group.has_warm_pool {
             return Vec::new();
@@ -40,22 +77,36 @@ pub async fn find(world: &impl World, config: &Config, rules: &Rules<'_>) -> Res
     });
     let pools: Vec<Vec<Waiting>> = join_all(pools).await;
     let waiting = groups.iter().zip(pools).map(|(group, warm)| {
-        let all = group.waiting.iter().cloned().chain(warm);
-        let ending: Vec<_> = all.filter_map(|waiting| Some((cause(&waiting.state)?, waiting))).collect();
-        (group, ending)
+        let all: Vec<Waiting> = group.waiting.iter().cloned().chain(warm).collect();
+        let ending = all.iter().filter_map(|waiting| Some((cause(&waiting.state)?, waiting.clone())));
+        // One that enters the warm pool looks the same whether it was launched for it or returns to it: that is left to
+        // its event.
+        let is_asked = |waiting: &&Waiting| config.launch_hook.is_some() && waiting.state == "Pending:Wait";
+        let coming = all.iter().filter(is_asked);
+        let (ending, coming): (Vec<_>, Vec<_>) = (ending.collect(), coming.cloned().collect());
+        (group, ending, coming)
     });
-    let held = waiting.filter(|(_, ending)| !ending.is_empty()).map(|(group, ending)| async move {
-        let hooks = our_hooks(world, config, rules, group).await;
-        targets(group, &ending, &hooks)
+    let held = waiting.filter(|(_, ending, coming)| !ending.is_empty() || !coming.is_empty());
+    let held = held.map(|(group, ending, coming)| async move {
+        let hooks = match world.hooks(&group.name).await {
+            Ok(hooks) => Some(hooks),
+            Err(error) => {
+                rules.failed(&error, &format!("the hooks of {} could not be read", group.name));
+                None
+            }
+        };
+        let mut asked = departures(config, rules, group, &ending, hooks.as_deref());
+        asked.extend(arrivals(config, group, coming, hooks.as_deref()));
+        asked
     });
-    let mut held: Vec<(Target, Hold)> = join_all(held).await.into_iter().flatten().collect();
+    let mut held: Vec<Asked> = join_all(held).await.into_iter().flatten().collect();
     if !held.is_empty() {
         let minute = world.now().as_second().div_euclid(60).unsigned_abs();
         // Fibonacci hashing: minutes that follow each other begin far apart.
         let first = minute.wrapping_mul(0x9e37_79b9_7f4a_7c15) % (held.len() as u64);
         held.rotate_left(usize::try_from(first).unwrap_or_default());
     }
-    Ok(Found { groups: groups.len(), missing_groups, held })
+    held
 }
 
 /// Why an instance in this state waits, if it is a terminate hook that it waits for.
@@ -68,22 +119,21 @@ pub(crate) fn cause(state: &str) -> Option<Cause> {
     }
 }
 
+/// Whether an instance in this state may wait for a launch hook. One that enters a warm pool does so too.
+pub(crate) fn is_coming(state: &str) -> bool {
+    matches!(state, "Pending:Wait" | "Warmed:Pending:Wait")
+}
+
 /// The group's terminate hooks that are ours, in the order of `LIFECYCLE_HOOK_NAME`. If they may not be read, ours by
 /// name: a heartbeat will prove it.
-async fn our_hooks(
-    world: &impl World,
+fn our_hooks(
     config: &Config,
     rules: &Rules<'_>,
     group: &Group,
+    hooks: Option<&[Hook]>,
 ) -> Vec<(HookName, Option<HookSettings>)> {
     let names = config.sweep_hooks();
-    let hooks = match world.hooks(&group.name).await {
-        Ok(hooks) => hooks,
-        Err(error) => {
-            rules.failed(&error, &format!("the hooks of {} could not be read", group.name));
-            return names.iter().map(|name| (name.clone(), None)).collect();
-        }
-    };
+    let Some(hooks) = hooks else { return names.iter().map(|name| (name.clone(), None)).collect() };
     let ours =
         names.iter().filter_map(|name| hooks.iter().find(|hook| hook.name == *name && hook.terminating));
     ours.map(|hook| (hook.name.clone(), Some(settings(rules, &group.name, hook)))).collect()
@@ -102,13 +152,19 @@ pub(crate) fn settings(rules: &Rules<'_>, group: &GroupName, hook: &Hook) -> Hoo
     HookSettings { heartbeat_timeout: timeout, global_timeout: hook.global_timeout }
 }
 
-/// One target for each instance. Of several hooks of ours the first may be done: the next one is tried by the next
-/// sweep, in turns.
-fn targets(
+/// One target for each instance that goes. Of several hooks of ours the first may be done: the next one is tried by the
+/// next sweep, in turns.
+fn departures(
+    config: &Config,
+    rules: &Rules<'_>,
     group: &Group,
     ending: &[(Cause, Waiting)],
-    hooks: &[(HookName, Option<HookSettings>)],
-) -> Vec<(Target, Hold)> {
+    hooks: Option<&[Hook]>,
+) -> Vec<Asked> {
+    if ending.is_empty() {
+        return Vec::new();
+    }
+    let hooks = our_hooks(config, rules, group, hooks);
     if hooks.is_empty() {
         let instances: Vec<&str> = ending.iter().map(|(_, waiting)| waiting.instance.as_str()).collect();
         tracing::warn!(
@@ -117,22 +173,49 @@ fn targets(
             instances.join(", ")
         );
     }
-    let paused = is_paused(group);
     let held = ending.iter().flat_map(|(cause, waiting)| {
         hooks.iter().map(move |(hook, settings)| {
-            let target = Target {
-                instance: waiting.instance.clone(),
-                group: Some(group.name.clone()),
-                hook: Some(hook.clone()),
-                token: None,
-                cause: *cause,
-                hook_started_at: None,
-                origin: Origin::Sweep,
-            };
-            (target, Hold { settings: *settings, paused, ..Hold::default() })
+            asked(group, waiting, hook, *settings, Errand::Drain(*cause), Member::Unknown)
         })
     });
     held.collect()
+}
+
+/// One target for each instance that our launch hook may hold. If the hooks may not be read, ours by name: completing an
+/// action that there is not is refused.
+fn arrivals(config: &Config, group: &Group, coming: Vec<Waiting>, hooks: Option<&[Hook]>) -> Vec<Asked> {
+    let Some(name) = &config.launch_hook else { return Vec::new() };
+    let is_ours = |hook: &Hook| hook.name == *name && !hook.terminating;
+    if hooks.is_some_and(|hooks| !hooks.iter().any(is_ours)) {
+        return Vec::new();
+    }
+    let held = coming.into_iter().map(|waiting| {
+        let member = Member::InState(waiting.state.clone());
+        asked(group, &waiting, name, None, Errand::Admit, member)
+    });
+    held.collect()
+}
+
+fn asked(
+    group: &Group,
+    waiting: &Waiting,
+    hook: &HookName,
+    settings: Option<HookSettings>,
+    errand: Errand,
+    member: Member,
+) -> Asked {
+    let target = Target {
+        instance: waiting.instance.clone(),
+        group: Some(group.name.clone()),
+        hook: Some(hook.clone()),
+        token: None,
+        errand,
+        told_at: None,
+        hook_started_at: None,
+        origin: Origin::Sweep,
+    };
+    let hold = Hold { settings, paused: is_paused(group), ..Hold::default() };
+    Asked { target, hold: Some(hold), member, node: None }
 }
 
 /// Whether a group's tag asks us to leave its instances alone.

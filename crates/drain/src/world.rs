@@ -5,12 +5,23 @@ use std::collections::BTreeMap;
 
 use drain_core::decide::DrainRequest;
 use drain_core::ids::{GroupName, InstanceId, NodeId};
-use drain_core::observation::{Allocation, Node, Sight, Target};
+use drain_core::observation::{Allocation, LastDrain, Node, Sight, Target};
 use drain_core::policy::ActionResult;
 use jiff::{SignedDuration, Timestamp};
 
-pub use crate::aws::autoscaling::{Group, Hook, Waiting};
+pub use crate::aws::autoscaling::{Group, GroupInstance, Hook, Waiting};
 use crate::error::Error;
+
+/// A node that takes no work, as the list of nodes shows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Drained {
+    /// The node.
+    pub node: NodeId,
+    /// Whether its client is down.
+    pub down: bool,
+    /// Its newest drain.
+    pub last_drain: LastDrain,
+}
 
 /// Everything outside. A call that fails in a way that may pass is tried again for a few seconds before it gives up,
 /// except [`World::drain`].
@@ -50,6 +61,15 @@ pub trait World {
     /// Makes a node ineligible.
     fn make_ineligible(&self, id: &NodeId) -> impl Future<Output = Result<(), Error>>;
 
+    /// Makes a node eligible, and ends the drain that runs on it, if one does.
+    fn give_back(&self, id: &NodeId, ends_drain: bool) -> impl Future<Output = Result<(), Error>>;
+
+    /// Removes a node from the cluster.
+    fn purge(&self, id: &NodeId) -> impl Future<Output = Result<(), Error>>;
+
+    /// The nodes that take no work and whose newest drain is known.
+    fn drained_nodes(&self) -> impl Future<Output = Result<Vec<Drained>, Error>>;
+
     /// Restarts the timer of a lifecycle action.
     fn heartbeat(&self, target: &Target) -> impl Future<Output = Result<(), Error>>;
 
@@ -65,11 +85,11 @@ pub trait World {
     /// The groups that the configuration may mean, with those of their members that wait.
     fn groups(&self) -> impl Future<Output = Result<Vec<Group>, Error>>;
 
-    /// The lifecycle states of these instances. One that no group has is not in the answer.
-    fn states(
+    /// What Auto Scaling says of these instances. One that is in no group is not in the answer.
+    fn members(
         &self,
         instances: &[InstanceId],
-    ) -> impl Future<Output = Result<BTreeMap<InstanceId, String>, Error>>;
+    ) -> impl Future<Output = Result<BTreeMap<InstanceId, GroupInstance>, Error>>;
 
     /// The members of a group's warm pool that wait.
     fn warm_pool(&self, group: &GroupName) -> impl Future<Output = Result<Vec<Waiting>, Error>>;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Action, DrainRequest, Verdict, later, story};
 use crate::observation::{
-    Allocation, Allocations, ClientStatus, DrainDeadline, DrainSpec, LastDrainStatus, NodeStatus,
+    Allocation, Allocations, Cause, ClientStatus, DrainDeadline, DrainSpec, LastDrainStatus, NodeStatus,
     Observation, RunningDrain, SeenNode, Sight,
 };
 use crate::policy::Policy;
@@ -53,7 +53,7 @@ pub(super) fn judge(seen: &Observation, node: &SeenNode, policy: &Policy, now: T
             Verdict::Act(action) => Verdict::Act(action),
             Verdict::Wait { .. } => silent(since, policy.disconnected_grace, Reason::NodeDisconnected),
         },
-        NodeStatus::Up => judged.up(),
+        NodeStatus::Initializing | NodeStatus::Ready => judged.up(),
     }
 }
 
@@ -207,6 +207,10 @@ impl Judged<'_> {
     /// is brought nearer. It is never moved further away. What somebody else wrote on it stays.
     fn bring_nearer(&self, running: &RunningDrain) -> Option<Verdict> {
         let Self { seen, node, policy, now } = *self;
+        if matches!(seen.target.cause(), Some(Cause::Rebalance | Cause::ScheduledChange)) {
+            // Such an instance may stay: whoever drains it has the time that they gave it.
+            return None;
+        }
         let ours = story::unbroken(seen, &node.node).is_some();
         let allowed = match self.limit() {
             // An adopted drain keeps a deadline that the hook can wait for.
@@ -239,7 +243,7 @@ impl Judged<'_> {
     /// that reports: the allocations of one that is out of reach may run there still, and it may be back in a moment.
     fn end_stuck(&self, running: &RunningDrain) -> Option<Verdict> {
         let Self { seen, node, now, .. } = *self;
-        let reports = node.node.status == NodeStatus::Up;
+        let reports = node.node.status.reports();
         if running.deadline == DrainDeadline::Forced || !seen.sight.is_full() || !reports {
             return None;
         }
@@ -266,9 +270,40 @@ impl Judged<'_> {
     /// node was eligible before it was touched.
     fn stamp(&self, deadline: Timestamp) -> BTreeMap<String, String> {
         let Self { seen, node, policy, now } = *self;
-        let before = story::unbroken(seen, &node.node).and_then(|stamp| stamp.was_eligible);
-        let started = story::hook_start(seen, policy, now);
-        stamp::write(&seen.target, before.unwrap_or(node.node.eligible), started, deadline)
+        let before = story::unbroken(seen, &node.node);
+        let hook_started_at = match seen.hold {
+            Some(_) => story::hook_start(seen, policy, now),
+            None => seen.target.hook_started_at,
+        };
+        let cause = seen.target.cause().unwrap_or(Cause::Manual);
+        let entry = stamp::Entry {
+            // Every end of an instance is a change of its state as well: that says nothing of why.
+            cause: match before.as_ref().and_then(|before| before.cause) {
+                Some(earlier) if cause == Cause::StateChange => earlier,
+                _ => cause,
+            },
+            was_eligible: before
+                .as_ref()
+                .and_then(|before| before.was_eligible)
+                .unwrap_or_else(|| node.node.eligible || self.was_queued(hook_started_at)),
+            hook_started_at,
+            deadline,
+            earlier: before
+                .filter(|_| node.node.drain.is_some())
+                .and(node.node.last_drain.as_ref())
+                .map(|last| &last.meta),
+        };
+        stamp::write(&seen.target, entry)
+    }
+
+    /// Whether it was we who let the node take no more work, until it was its turn to drain: nothing else that we do
+    /// changes the eligibility of a node that is up. Where nobody says when the hook began, it was within the time that
+    /// an instance can be seen through.
+    fn was_queued(&self, hook_started_at: Option<Timestamp>) -> bool {
+        let Self { node, policy, now, .. } = *self;
+        let since = hook_started_at.unwrap_or_else(|| later(now, -story::longest_story(policy)));
+        let since_then = node.node.by_hand.changed_at.is_some_and(|changed| changed >= since);
+        policy.max_drains_per_group.is_some() && since_then
     }
 
     /// Why an empty list of allocations proves nothing.
@@ -285,9 +320,16 @@ impl Judged<'_> {
         self.limit().map_or(ours, |limit| limit.min(ours))
     }
 
+    /// Until when allocations may run, whatever the policy says: until EC2 ends the instance by itself, and as long as the
+    /// hook can be held.
+    fn limit(&self) -> Option<Timestamp> {
+        let Self { seen, .. } = *self;
+        seen.target.ends_at(seen.first_look).into_iter().chain(self.hook_limit()).min()
+    }
+
     /// Until when allocations may run so that the hook can still be held while they stop. Not asked without a sweep:
     /// such a set-up sends no heartbeats that could fill the time.
-    fn limit(&self) -> Option<Timestamp> {
+    fn hook_limit(&self) -> Option<Timestamp> {
         let Self { seen, policy, now, .. } = *self;
         let settings = seen.hold.as_ref().and_then(|hold| hold.settings).filter(|_| policy.sweep)?;
         let started = story::hook_start(seen, policy, now).unwrap_or(now);

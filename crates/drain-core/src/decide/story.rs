@@ -37,7 +37,10 @@ pub(super) fn unbroken(seen: &Observation, node: &Node) -> Option<Stamp> {
     let last = node.last_drain.as_ref()?;
     let goes_on = match last.status {
         LastDrainStatus::Draining => node.drain.is_some(),
-        LastDrainStatus::Complete => node.drain.is_none() && !node.eligible,
+        LastDrainStatus::Complete => {
+            let touched = last.updated_at.is_some_and(|ended| node.by_hand.since(ended));
+            node.drain.is_none() && !node.eligible && !touched
+        }
         LastDrainStatus::Canceled => false,
     };
     ours(seen, last).filter(|_| goes_on).map(|(stamp, _)| stamp)
@@ -90,6 +93,10 @@ pub(super) fn is_ours(seen: &Observation, policy: &Policy, now: Timestamp) -> bo
 
 /// Until when we leave a node alone whose drain somebody has cancelled since the hook began.
 pub(super) fn respite(seen: &Observation, node: &Node, now: Timestamp) -> Option<Timestamp> {
+    if seen.target.ends_at(seen.first_look).is_some() {
+        // Five minutes from now the instance is gone.
+        return None;
+    }
     let last = node.last_drain.as_ref().filter(|last| last.status == LastDrainStatus::Canceled)?;
     let cancelled_at = last.updated_at?;
     let since_the_hook_began = match seen.target.hook_started_at {
@@ -101,7 +108,7 @@ pub(super) fn respite(seen: &Observation, node: &Node, now: Timestamp) -> Option
 }
 
 /// For how long an instance may be seen through at most, if nobody says since when.
-fn longest_story(policy: &Policy) -> SignedDuration {
+pub(super) fn longest_story(policy: &Policy) -> SignedDuration {
     let after = [policy.drain_deadline, policy.kill_grace, policy.settle_delay];
     after.into_iter().fold(policy.max_hold, SignedDuration::saturating_add)
 }

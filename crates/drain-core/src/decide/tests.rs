@@ -2,11 +2,15 @@
 
 mod absent;
 mod adopted;
+mod arrival;
 mod cancel;
 mod drain;
+mod ended;
 mod expect;
+mod give_back;
 mod heartbeat;
 mod hook_start;
+mod interruption;
 mod pause;
 mod scene;
 mod sight;
@@ -14,4 +18,5 @@ mod silent_nodes;
 mod stopped;
 mod stuck;
 mod timeouts;
+mod turn;
 mod without_hook;

@@ -22,7 +22,7 @@ fn has_stopped(seen: &Observation, node: &SeenNode, policy: &Policy) -> bool {
 
 fn silence_is_over(node: &SeenNode, policy: &Policy, now: Timestamp) -> bool {
     match node.node.status {
-        NodeStatus::Up => false,
+        NodeStatus::Initializing | NodeStatus::Ready => false,
         NodeStatus::Down(since) => plus(since, policy.down_grace) <= now,
         NodeStatus::Disconnected(since) => plus(since, policy.disconnected_grace) <= now,
     }

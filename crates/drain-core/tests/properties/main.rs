@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod errands;
 mod extremes;
 mod justified;
 mod strategies;
@@ -105,6 +106,7 @@ proptest! {
             Action::MakeIneligible(_) => prop_assert_ne!(decide(&after, &policy, later), Decision::Act(action)),
             Action::Complete { .. } => prop_assert_eq!(decide(&after, &policy, later), Decision::Finish(Reason::NoActiveAction)),
             Action::Heartbeat => {}
+            Action::GiveBack { .. } | Action::Purge(_) => prop_assert!(false, "an instance that goes"),
         }
     }
 

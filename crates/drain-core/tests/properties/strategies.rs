@@ -52,14 +52,16 @@ fn durations() -> BoxedStrategy<SignedDuration> {
 /// Our stamp, for this instance or another, or what somebody else wrote.
 fn metas() -> BoxedStrategy<BTreeMap<String, String>> {
     let instances = select(vec![INSTANCE, INSTANCE, INSTANCE, "i-00000000000000abc"]);
-    let ours = (instances, any::<bool>(), option::of(starts()), option::weighted(0.9, moments()));
-    let ours = ours.prop_map(|(instance, eligible, started, deadline)| {
+    let causes = option::weighted(0.9, select(Cause::ALL.to_vec()));
+    let ours = (instances, any::<bool>(), option::of(starts()), option::weighted(0.9, moments()), causes);
+    let ours = ours.prop_map(|(instance, eligible, started, deadline, cause)| {
         let mut meta = BTreeMap::from([
             ("managed-by".to_owned(), MANAGED_BY.to_owned()),
             ("instance-id".to_owned(), instance.to_owned()),
             ("was-eligible".to_owned(), eligible.to_string()),
         ]);
         meta.extend(started.map(|moment| ("hook-started-at".to_owned(), moment.to_string())));
+        meta.extend(cause.map(|cause| ("cause".to_owned(), cause.as_str().to_owned())));
         meta.extend(deadline.map(|moment| ("deadline".to_owned(), moment.to_string())));
         meta
     });
@@ -101,7 +103,8 @@ fn running_drains() -> BoxedStrategy<RunningDrain> {
 
 fn statuses() -> BoxedStrategy<NodeStatus> {
     prop_oneof![
-        4 => Just(NodeStatus::Up),
+        4 => Just(NodeStatus::Ready),
+        1 => Just(NodeStatus::Initializing),
         1 => moments().prop_map(NodeStatus::Down),
         1 => moments().prop_map(NodeStatus::Disconnected),
     ]
@@ -110,15 +113,18 @@ fn statuses() -> BoxedStrategy<NodeStatus> {
 
 fn nodes() -> BoxedStrategy<Node> {
     let drains = option::weighted(0.4, running_drains());
-    (statuses(), any::<bool>(), drains, option::weighted(0.8, last_drains()))
-        .prop_map(move |(status, eligible, drain, mut last_drain)| {
+    let by_hand = (option::weighted(0.2, moments()), option::weighted(0.1, moments()));
+    let by_hand = by_hand.prop_map(|(changed_at, known_since)| ByHand { changed_at, known_since });
+    (statuses(), any::<bool>(), drains, option::weighted(0.8, last_drains()), by_hand)
+        .prop_map(move |(status, eligible, drain, mut last_drain, by_hand)| {
             let id = NodeId::parse("f7476465-4d6e-c0de-26d0-e383c49be940").unwrap();
             // A node that drains is ineligible, and its newest drain runs.
             if let Some(last) = last_drain.as_mut().filter(|_| drain.is_some()) {
                 last.status = LastDrainStatus::Draining;
             }
             let eligible = eligible && drain.is_none();
-            Node { id, name: "worker".to_owned(), status, eligible, drain, last_drain, modify_index: 1 }
+            let name = "worker".to_owned();
+            Node { id, name, status, eligible, drain, last_drain, by_hand, modify_index: 1 }
         })
         .boxed()
 }
@@ -180,8 +186,8 @@ fn holds() -> BoxedStrategy<Hold> {
         .prop_map(|(heartbeat_timeout, global_timeout)| HookSettings { heartbeat_timeout, global_timeout });
     let moments = option::of(moments());
     let heartbeats = (moments, rarely(), rarely());
-    (option::of(settings), rarely(), heartbeats, rarely(), rarely(), any::<bool>())
-        .prop_map(|(settings, ended, heartbeats, completion_denied, paused, drain_begun)| {
+    (option::of(settings), rarely(), heartbeats, rarely(), rarely(), any::<bool>(), rarely())
+        .prop_map(|(settings, ended, heartbeats, completion_denied, paused, drain_begun, queued)| {
             let (last_heartbeat, heartbeats_denied, heartbeats_failed) = heartbeats;
             Hold {
                 settings,
@@ -192,37 +198,86 @@ fn holds() -> BoxedStrategy<Hold> {
                 completion_denied,
                 paused,
                 drain_begun,
+                queued,
             }
         })
         .boxed()
 }
 
 fn targets() -> BoxedStrategy<Target> {
-    let causes = select(vec![Cause::Terminate, Cause::WarmPool, Cause::RootVolume]);
+    let causes = prop_oneof![
+        4 => select(vec![Cause::Terminate, Cause::WarmPool, Cause::RootVolume]),
+        1 => select(Cause::ALL.to_vec()),
+    ];
     let origins = select(vec![Origin::Event, Origin::Sweep]);
-    (causes, origins, option::weighted(0.8, starts()))
-        .prop_map(|(cause, origin, hook_started_at)| Target {
-            instance: InstanceId::parse(INSTANCE).unwrap(),
-            group: None,
-            hook: None,
-            token: None,
-            cause,
-            hook_started_at,
-            origin,
+    (causes, origins, option::weighted(0.8, starts()), option::of(moments()))
+        .prop_map(|(cause, origin, hook_started_at, told_at)| {
+            let held = matches!(cause, Cause::Terminate | Cause::WarmPool | Cause::RootVolume);
+            Target {
+                instance: InstanceId::parse(INSTANCE).unwrap(),
+                group: None,
+                hook: None,
+                token: None,
+                errand: Errand::Drain(cause),
+                told_at,
+                hook_started_at: hook_started_at.filter(|_| held),
+                origin: if held { origin } else { Origin::Broadcast },
+            }
         })
         .boxed()
 }
 
+/// Instances that go. A hook may hold those that Auto Scaling ends.
 pub(crate) fn observations() -> BoxedStrategy<Observation> {
     let sights = select(vec![Sight::Everything, Sight::Everything, Sight::NotEverything, Sight::Unknown]);
     let holds = option::weighted(0.9, holds());
     (targets(), holds, nodes_of_an_instance(), sights, moments())
         .prop_map(|(target, hold, nodes, sight, first_look)| Observation {
+            hold: hold.filter(|_| target.origin != Origin::Broadcast),
             target,
-            hold,
             nodes,
             sight,
+            member: Member::Unknown,
             first_look,
+        })
+        .boxed()
+}
+
+/// Makes it likely that a node may be given back.
+fn show_our_drain(node: &mut Node) {
+    node.eligible = false;
+    if let Some(last) = &mut node.last_drain {
+        let ours = [("managed-by", MANAGED_BY), ("instance-id", INSTANCE), ("was-eligible", "true")];
+        last.meta.extend(ours.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    }
+}
+
+/// Instances that come, come back, or have ended.
+pub(crate) fn other_observations() -> BoxedStrategy<Observation> {
+    let errands = select(vec![
+        Errand::Admit,
+        Errand::GiveBack,
+        Errand::Purge(Ending::Terminated),
+        Errand::Purge(Ending::Stopped),
+    ]);
+    let states = ["InService", "InService", "Pending:Wait", "Terminating:Wait", "Warmed:Pending:Wait"];
+    let members = prop_oneof![
+        4 => select(states.to_vec()).prop_map(|state| Member::InState(state.to_owned())),
+        1 => select(vec![Member::Unknown, Member::OfNoGroup]),
+    ];
+    let origins = select(vec![Origin::Event, Origin::Broadcast, Origin::Sweep]);
+    (observations(), holds(), errands, members, origins, any::<bool>())
+        .prop_map(|(mut seen, hold, errand, member, origin, drained)| {
+            if drained && let Nodes::Known(nodes) = &mut seen.nodes {
+                for seen in nodes {
+                    show_our_drain(&mut seen.node);
+                }
+            }
+            seen.target.errand = errand;
+            seen.target.origin = origin;
+            seen.hold = (errand == Errand::Admit).then_some(hold);
+            seen.member = member;
+            seen
         })
         .boxed()
 }
@@ -234,43 +289,49 @@ pub(crate) fn policies() -> BoxedStrategy<Policy> {
     let settle = prop_oneof![Just(SignedDuration::ZERO), durations()];
     let times = (durations(), durations(), durations(), durations(), durations(), durations(), settle);
     let rarely = prop::bool::weighted(0.05);
-    (times, any::<bool>(), any::<bool>(), rarely, results(), on_node_not_found)
-        .prop_map(|(times, ignore_system_jobs, sweep, pause, on_drain_timeout, on_node_not_found)| {
-            let (
-                drain_deadline,
-                max_hold,
-                kill_grace,
-                node_join_grace,
-                disconnected_grace,
-                down_grace,
-                settle,
-            ) = times;
-            Policy {
-                drain_deadline,
-                ignore_system_jobs,
-                dry_run: false,
-                sweep,
-                max_hold,
-                kill_grace,
-                on_drain_timeout,
-                on_node_not_found,
-                node_join_grace,
-                disconnected_grace,
-                down_grace,
-                settle_delay: settle,
-                pause,
-            }
-        })
+    let of_arrivals = (durations(), option::weighted(0.2, 1_u32..=3), any::<bool>());
+    (times, any::<bool>(), any::<bool>(), rarely, results(), on_node_not_found, of_arrivals)
+        .prop_map(
+            |(times, ignore_system_jobs, sweep, pause, on_drain_timeout, on_node_not_found, of_arrivals)| {
+                let (restore_after, max_drains_per_group, purge_nodes) = of_arrivals;
+                let (
+                    drain_deadline,
+                    max_hold,
+                    kill_grace,
+                    node_join_grace,
+                    disconnected_grace,
+                    down_grace,
+                    settle,
+                ) = times;
+                Policy {
+                    drain_deadline,
+                    ignore_system_jobs,
+                    dry_run: false,
+                    sweep,
+                    max_hold,
+                    kill_grace,
+                    on_drain_timeout,
+                    on_node_not_found,
+                    node_join_grace,
+                    disconnected_grace,
+                    down_grace,
+                    settle_delay: settle,
+                    pause,
+                    restore_after,
+                    max_drains_per_group,
+                    purge_nodes,
+                }
+            },
+        )
         .boxed()
 }
 
-/// A property over decisions that hardly ever come proves nothing.
-#[test]
-fn every_kind_of_decision_comes_often_enough() {
-    const SAMPLES: usize = 4_000;
+const SAMPLES: usize = 4_000;
+
+fn kinds(of: BoxedStrategy<Observation>) -> BTreeMap<String, usize> {
     let mut runner = TestRunner::deterministic();
     let mut counts = BTreeMap::<String, usize>::new();
-    let samples = (observations(), policies(), moments());
+    let samples = (of, policies(), moments());
     for _ in 0..SAMPLES {
         let (seen, policy, now) = samples.new_tree(&mut runner).unwrap().current();
         let kind = match decide(&seen, &policy, now) {
@@ -278,11 +339,20 @@ fn every_kind_of_decision_comes_often_enough() {
             Decision::Act(Action::Complete { reason, .. }) => format!("complete {reason:?}"),
             Decision::Act(Action::MakeIneligible(_)) => "make ineligible".to_owned(),
             Decision::Act(Action::Heartbeat) => "heartbeat".to_owned(),
+            Decision::Act(Action::GiveBack { .. }) => "give back".to_owned(),
+            Decision::Act(Action::Purge(_)) => "purge".to_owned(),
             Decision::Wait { why, .. } => format!("wait {why:?}"),
             Decision::Finish(reason) => format!("finish {reason:?}"),
         };
         *counts.entry(kind).or_default() += 1;
     }
+    counts
+}
+
+/// A property over decisions that hardly ever come proves nothing.
+#[test]
+fn every_kind_of_decision_comes_often_enough() {
+    let counts = kinds(observations());
     let often = |kind: String| counts.get(&kind).is_some_and(|count| *count >= SAMPLES / 1_000);
     for reason in [
         Reason::Drained,
@@ -298,4 +368,9 @@ fn every_kind_of_decision_comes_often_enough() {
         assert!(often(format!("drain {reason:?}")), "{reason:?}: {counts:#?}");
     }
     assert!(often("heartbeat".to_owned()) && often("make ineligible".to_owned()));
+
+    let counts = kinds(other_observations());
+    for kind in ["give back", "purge", "complete NodeReady", "wait NodeNotEligible", "wait NodeNotDown"] {
+        assert!(counts.get(kind).is_some_and(|count| *count >= SAMPLES / 400), "{kind}: {counts:#?}");
+    }
 }

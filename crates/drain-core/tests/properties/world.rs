@@ -16,7 +16,27 @@ pub(crate) fn applied(seen: &Observation, action: &Action, now: Timestamp) -> Ob
                 hold.drain_begun = true;
             }
         }
-        Action::MakeIneligible(id) => node(&mut after, id).eligible = false,
+        Action::MakeIneligible(id) => {
+            let node = node(&mut after, id);
+            (node.eligible, node.by_hand.changed_at) = (false, Some(now));
+        }
+        Action::GiveBack { node: id, ends_drain } => {
+            let node = node(&mut after, id);
+            node.eligible = true;
+            if *ends_drain {
+                node.drain = None;
+                if let Some(last) = &mut node.last_drain {
+                    last.status = LastDrainStatus::Canceled;
+                    last.updated_at = Some(Timestamp::from_second(now.as_second()).unwrap());
+                }
+            } else {
+                node.by_hand.changed_at = Some(now);
+            }
+        }
+        Action::Purge(id) => {
+            let Nodes::Known(nodes) = &mut after.nodes else { panic!("no node is known") };
+            nodes.retain(|node| node.node.id != *id);
+        }
         Action::Heartbeat => after.hold.as_mut().unwrap().last_heartbeat = Some(now),
         Action::Complete { .. } => after.hold.as_mut().unwrap().ended = true,
     }

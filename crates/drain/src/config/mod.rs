@@ -16,6 +16,8 @@ use nomad_client::BaseUrl;
 
 pub use groups::{GroupPattern, GroupSelection, HOLD_TAG, WATCH_TAG, is_on};
 use reader::Reader;
+
+use crate::event::Scope;
 pub use variables::{VARIABLES, Variable, markdown_table};
 
 /// Everything that the environment says.
@@ -50,6 +52,12 @@ pub struct Config {
     pub aws: AwsSettings,
     /// What the operator should know and what keeps nothing from working, one sentence each.
     pub warnings: Vec<String>,
+    /// The launch hook that waits for a node; `None` if launches are ignored (`ON_LAUNCH`, `LAUNCH_HOOK_NAME`).
+    pub launch_hook: Option<HookName>,
+    /// Whether a rebalance recommendation is a reason to drain (`ON_REBALANCE`).
+    pub on_rebalance: bool,
+    /// Whether a scheduled change is (`ON_SCHEDULED_CHANGE`).
+    pub on_scheduled_change: bool,
     /// See [`Config::sweep_hooks`].
     sweep_hooks: Vec<HookName>,
 }
@@ -143,7 +151,19 @@ impl Config {
         let nomad_trust = reader.trust(&var::NOMAD_CACERT);
         let calls_aws = nomad_acl.unwrap_or(true) || node_lookup != NodeLookup::Server;
         let aws = reader.aws(calls_aws);
-        let warnings = reader.set_for_nothing(variables::NOT_READ_YET);
+        let on_launch = reader.choice(&var::ON_LAUNCH, &[("ignore", false), ("wait", true)]);
+        let launch_hook = reader.name(&var::LAUNCH_HOOK_NAME, HookName::parse);
+        let launch_hook = launch_hook.filter(|_| on_launch == Some(true));
+        let drains = [("ignore", false), ("drain", true)];
+        let on_rebalance = reader.choice(&var::ON_REBALANCE, &drains).unwrap_or_default();
+        let on_scheduled_change = reader.choice(&var::ON_SCHEDULED_CHANGE, &drains).unwrap_or_default();
+        let mut warnings = reader.set_for_nothing(variables::NOT_READ_YET);
+        warnings.extend(needs_sweep(&policy, on_rebalance || on_scheduled_change));
+        let policy = Policy {
+            // Without a sweep nobody would ever start those that wait.
+            max_drains_per_group: policy.max_drains_per_group.filter(|_| policy.sweep),
+            ..policy
+        };
 
         match (nomad_addr, agent_url, reader.into_problems()) {
             (Some(nomad_addr), Some(template), problems) if problems.is_empty() => Ok(Self {
@@ -161,6 +181,9 @@ impl Config {
                 groups,
                 aws,
                 warnings,
+                launch_hook,
+                on_rebalance,
+                on_scheduled_change,
                 sweep_hooks,
             }),
             (_, _, problems) => Err(ConfigurationError { problems }),
@@ -171,6 +194,18 @@ impl Config {
     /// instance, and `EventBridge` tells of every hook. Those of `LIFECYCLE_HOOK_NAME`, else [`DEFAULT_HOOK`].
     pub fn sweep_hooks(&self) -> &[HookName] {
         &self.sweep_hooks
+    }
+
+    /// What an event may be about for us to act on it.
+    pub fn scope(&self) -> Scope<'_> {
+        Scope {
+            hooks: self.hooks.as_deref(),
+            bus_hooks: &self.sweep_hooks,
+            launch_hook: self.launch_hook.as_ref(),
+            rebalance: self.on_rebalance,
+            scheduled_change: self.on_scheduled_change,
+            purge: self.policy.purge_nodes,
+        }
     }
 }
 
@@ -201,7 +236,26 @@ fn policy(reader: &mut Reader<'_>) -> Policy {
         down_grace: reader.duration(&var::DOWN_GRACE).unwrap_or_default(),
         settle_delay: reader.duration_or_zero(&var::SETTLE_DELAY).unwrap_or_default(),
         pause: reader.boolean(&var::PAUSE).unwrap_or_default(),
+        restore_after: reader.duration(&var::RESTORE_AFTER).unwrap_or_default(),
+        max_drains_per_group: reader.count_if_set(&var::MAX_DRAINS_PER_GROUP),
+        purge_nodes: reader.boolean(&var::PURGE_NODES).unwrap_or_default(),
     }
+}
+
+/// What is set and does less than it says without a sweep.
+fn needs_sweep(policy: &Policy, may_survive: bool) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !policy.sweep && policy.max_drains_per_group.is_some() {
+        warnings.push("MAX_DRAINS_PER_GROUP is left out: it needs a sweep, and SWEEP is off".to_owned());
+    }
+    if !policy.sweep && may_survive {
+        warnings.push(
+            "SWEEP is off: nobody gives the node of an instance back that survives a rebalance recommendation or a scheduled \
+             change"
+                .to_owned(),
+        );
+    }
+    warnings
 }
 
 #[cfg(test)]

@@ -69,6 +69,26 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A number from 1 on, if the variable is set.
+    pub(super) fn count_if_set(&mut self, variable: &Variable) -> Option<u32> {
+        let text = self.value(variable.name)?;
+        let count = text.parse().ok().filter(|count| *count > 0);
+        if count.is_none() {
+            self.problem(variable.name, &format!("is {text:?}, which is not a number from 1 on"));
+        }
+        count
+    }
+
+    /// One name, or the default.
+    pub(super) fn name<T, E: fmt::Display>(
+        &mut self,
+        variable: &Variable,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.value(variable.name).unwrap_or_else(|| variable.default.to_owned());
+        parse(&text).map_err(|error| self.problem(variable.name, &error.to_string())).ok()
+    }
+
     /// Names separated by commas, or globs for them, if the variable is set. There has to be one.
     pub(super) fn names<T, E: fmt::Display>(
         &mut self,

@@ -132,6 +132,9 @@ fn every_setting_reaches_the_policy() {
         ("DOWN_GRACE", "6s"),
         ("PAUSE", "true"),
         ("SETTLE_DELAY", "7s"),
+        ("RESTORE_AFTER", "8m"),
+        ("PURGE_NODES", "on"),
+        ("MAX_DRAINS_PER_GROUP", "9"),
     ])
     .unwrap();
     let expected = Policy {
@@ -148,10 +151,40 @@ fn every_setting_reaches_the_policy() {
         down_grace: SignedDuration::from_secs(6),
         pause: true,
         settle_delay: SignedDuration::from_secs(7),
+        restore_after: SignedDuration::from_mins(8),
+        purge_nodes: true,
+        max_drains_per_group: Some(9),
     };
     assert_eq!(config.policy, expected);
     assert_eq!(config.sweep_linger, SignedDuration::from_secs(1));
     assert_eq!(config.poll_interval, SignedDuration::from_millis(200));
+}
+
+#[test]
+fn what_is_done_for_instances_that_come_or_may_survive_has_to_be_asked_for() {
+    let config = parse(&[("ENV", "p"), ("REGION", "r")]).unwrap();
+    assert_eq!((config.launch_hook, config.on_rebalance, config.on_scheduled_change), (None, false, false));
+    let asked = [("ENV", "p"), ("REGION", "r"), ("SWEEP", "on"), ("ON_LAUNCH", "wait")];
+    let launch_hook = |more: &[(&str, &str)]| {
+        let all: Vec<_> = asked.iter().chain(more).copied().collect();
+        parse(&all).unwrap().launch_hook.unwrap().to_string()
+    };
+    assert_eq!(launch_hook(&[]), "nomad-launch-hook");
+    assert_eq!(launch_hook(&[("LAUNCH_HOOK_NAME", "up")]), "up");
+    let drains = [("ON_REBALANCE", "drain"), ("ON_SCHEDULED_CHANGE", "Drain"), ("SWEEP", "on")];
+    let all: Vec<_> = [("ENV", "p"), ("REGION", "r")].iter().chain(&drains).copied().collect();
+    let config = parse(&all).unwrap();
+    assert!(config.on_rebalance && config.on_scheduled_change && config.warnings.is_empty());
+}
+
+#[test]
+fn what_needs_a_sweep_says_so_when_there_is_none() {
+    let warnings = |name, value| parse(&[("ENV", "p"), ("REGION", "r"), (name, value)]).unwrap();
+    let limited = warnings("MAX_DRAINS_PER_GROUP", "3");
+    assert_eq!(limited.policy.max_drains_per_group, None);
+    assert!(limited.warnings[0].starts_with("MAX_DRAINS_PER_GROUP is left out"), "{:?}", limited.warnings);
+    let survives = warnings("ON_REBALANCE", "drain").warnings;
+    assert!(survives[0].starts_with("SWEEP is off: nobody gives the node"), "{survives:?}");
 }
 
 #[test]

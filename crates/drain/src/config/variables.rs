@@ -162,17 +162,45 @@ variables! {
         format: "duration, or `0`",
         meaning: "How long to wait between \"everything has stopped\" and the completion of the lifecycle action."
     }
+    ON_LAUNCH {
+        default: "ignore",
+        format: "`ignore` or `wait`",
+        meaning: "`wait` completes the action of the launch hook `LAUNCH_HOOK_NAME` when the node of the instance is ready and takes work."
+    }
+    LAUNCH_HOOK_NAME {
+        default: "nomad-launch-hook",
+        format: "name",
+        meaning: "The launch hook that `ON_LAUNCH=wait` acts on."
+    }
+    ON_REBALANCE {
+        default: "ignore",
+        format: "`ignore` or `drain`",
+        meaning: "What an EC2 rebalance recommendation means. If the instance survives, its node is given back after `RESTORE_AFTER`."
+    }
+    ON_SCHEDULED_CHANGE {
+        default: "ignore",
+        format: "`ignore` or `drain`",
+        meaning: "The same for a scheduled change of the instance that AWS Health announces."
+    }
+    RESTORE_AFTER {
+        default: "30m",
+        format: "duration",
+        meaning: "How long after its drain began the sweep gives a node back whose instance has survived a recommendation or a scheduled change. Never less than two minutes."
+    }
+    PURGE_NODES {
+        default: "off",
+        format: "boolean",
+        meaning: "`on` removes the nodes of ended instances from Nomad once they are down."
+    }
+    MAX_DRAINS_PER_GROUP {
+        default: "",
+        format: "number from 1 on",
+        meaning: "How many nodes of a group drain at once, more or less. The sweep starts the next ones, in the order in which their hooks began; those that wait take no work and are kept alive. Interruptions do not wait. Needs `SWEEP`. Without it, any number."
+    }
 }
 
 /// Names that are set aside for later versions. Who sets one should learn that it does nothing yet.
 pub(super) const NOT_READ_YET: &[&str] = &[
-    "ON_LAUNCH",
-    "LAUNCH_HOOK_NAME",
-    "ON_REBALANCE",
-    "ON_SCHEDULED_CHANGE",
-    "RESTORE_AFTER",
-    "PURGE_NODES",
-    "MAX_DRAINS_PER_GROUP",
     "NOMAD_TOKEN",
     "NOMAD_TOKEN_SECRET",
     "NOMAD_AUTH_METHOD",

@@ -9,7 +9,8 @@ impl Error {
         match self {
             Self::ConfigurationError(_) => "Correct the function's environment variables.".to_owned(),
             Self::Event(_) => {
-                "Subscribe the function to the hook's SNS topic, or make it the hook's target; send it nothing else."
+                "Send the function the messages of lifecycle hooks (by SNS, SQS, EventBridge or directly), the events of EC2 and AWS \
+                 Health, and nothing else."
                     .to_owned()
             }
             Self::TokenParameterNotFound { parameter, .. } => format!(

@@ -3,8 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::EventError;
+
+/// Deeper than any event that AWS sends.
+const DEEPEST: usize = 64;
 
 /// A JSON text, as far as an event can be made of it.
 #[derive(Debug)]
@@ -16,24 +20,27 @@ pub(super) enum Json<'a> {
 }
 
 /// The fields of an object. Of two with the same name the later one counts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Fields<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'a> Json<'a> {
     /// Checks the syntax of everything, and the meaning of nothing below the first level.
-    pub(super) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
-        Self::of(serde_json::from_str(text)?)
+    pub(super) fn parse(text: &'a str) -> Result<Self, EventError> {
+        if depth(text) > DEEPEST {
+            return Err(EventError::TooDeep(DEEPEST));
+        }
+        Self::of(serde_json::from_str(text).map_err(EventError::MalformedMessage)?)
     }
 
-    pub(super) fn of(value: &'a RawValue) -> Result<Self, serde_json::Error> {
+    pub(super) fn of(value: &'a RawValue) -> Result<Self, EventError> {
         let text = value.get();
-        match text.as_bytes().first() {
+        let parsed = match text.as_bytes().first() {
             Some(b'{') => serde_json::from_str(text).map(|fields| Self::Object(Fields(fields))),
             Some(b'"') => serde_json::from_str(text).map(Self::Text),
-            // Read whole, with the limits that serde_json sets: no field of ours is in it that would have to be saved,
-            // and hostile depth should not pass for a stranger's harmless message.
-            _ => serde_json::from_str::<Value>(text).map(|_| Self::Other),
-        }
+            // No field of ours is in it.
+            _ => Ok(Self::Other),
+        };
+        parsed.map_err(EventError::MalformedMessage)
     }
 }
 
@@ -69,6 +76,25 @@ impl<'a> Fields<'a> {
     pub(super) fn object(&self, name: &str) -> Option<Fields<'a>> {
         serde_json::from_str(self.0.get(name)?.get()).ok().map(Fields)
     }
+}
+
+/// How deep objects and lists are nested, without recursion, whether or not it is JSON.
+fn depth(text: &str) -> usize {
+    let (mut deepest, mut depth, mut in_text, mut escaped) = (0_usize, 0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// A field holds something that is not text, or text that cannot be.

@@ -1,6 +1,6 @@
 //! Messages as they arrive, and what is made of them. The payloads follow real ones.
 
-use drain_core::observation::{Cause, Origin};
+use drain_core::observation::{Cause, Errand, Origin};
 use serde_json::{Value, json};
 
 use super::*;
@@ -37,14 +37,28 @@ fn over_sns(message: &Value) -> Value {
                 "Message": message.to_string(), "MessageAttributes": {}}}]})
 }
 
+/// Everything that can be asked for is asked for, for these hooks only.
+fn scope(hooks: Option<&[HookName]>) -> Scope<'_> {
+    Scope {
+        hooks,
+        bus_hooks: hooks.unwrap_or_default(),
+        launch_hook: None,
+        rebalance: true,
+        scheduled_change: true,
+        purge: true,
+    }
+}
+
 fn only(event: &Value, hooks: Option<&[HookName]>) -> Result<Message, EventError> {
     only_in(&event.to_string(), hooks)
 }
 
 fn only_in(event: &str, hooks: Option<&[HookName]>) -> Result<Message, EventError> {
-    let Event::Messages(mut messages) = parse(event, hooks)? else { panic!("a sweep: {event}") };
+    let Event::Messages(mut deliveries) = parse(event, &scope(hooks))? else { panic!("a sweep: {event}") };
+    assert_eq!(deliveries.len(), 1);
+    let mut messages = deliveries.remove(0).messages?;
     assert_eq!(messages.len(), 1);
-    messages.remove(0)
+    Ok(messages.remove(0))
 }
 
 #[track_caller]
@@ -69,7 +83,8 @@ fn a_terminating_instance_is_a_target_in_every_envelope() {
         instance: InstanceId::parse("i-05629ab7d9287e205").unwrap(),
         group: Some(GroupName::parse("workers").unwrap()),
         hook: Some(HookName::parse("nomad-drain-hook").unwrap()),
-        cause: Cause::Terminate,
+        errand: Errand::Drain(Cause::Terminate),
+        told_at: Some("2024-03-23T03:26:43.904Z".parse().unwrap()),
         hook_started_at: Some("2024-03-23T03:26:43.904Z".parse().unwrap()),
         origin: Origin::Event,
         token: Some("465e0162-e6af-4786-b4e8-bb544ae58790".to_owned()),
@@ -85,15 +100,15 @@ fn an_old_message_without_origin_time_and_group_is_enough() {
     let message =
         json!({"LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING", "EC2InstanceId": "i-1234abcd"});
     let target = target(&message);
+    assert_eq!(target.cause(), Some(Cause::Terminate));
     assert_eq!((target.group, target.hook, target.hook_started_at), (None, None, None));
     assert_eq!(target.token, None);
-    assert_eq!(target.cause, Cause::Terminate);
 }
 
 #[test]
 fn an_instance_that_comes_back_is_drained_with_its_own_cause() {
-    assert_eq!(target(&with("Destination", "WarmPool")).cause, Cause::WarmPool);
-    assert_eq!(target(&with("Action", "ReplaceRootVolume")).cause, Cause::RootVolume);
+    assert_eq!(target(&with("Destination", "WarmPool")).cause(), Some(Cause::WarmPool));
+    assert_eq!(target(&with("Action", "ReplaceRootVolume")).cause(), Some(Cause::RootVolume));
 }
 
 #[test]
@@ -112,10 +127,9 @@ fn a_schedule_and_an_order_ask_for_a_sweep() {
         scheduled("aws.events"),
         scheduled("aws.scheduler"),
     ] {
-        assert!(matches!(parse(&event.to_string(), None), Ok(Event::Sweep)), "{event}");
+        assert!(matches!(parse(&event.to_string(), &scope(None)), Ok(Event::Sweep)), "{event}");
     }
-    let stranger = parse(&scheduled("my.own").to_string(), None);
-    assert!(matches!(stranger, Err(EventError::UnknownEvent(_))), "{stranger:?}");
+    assert_eq!(ignored(&scheduled("my.own")), Reason::ForeignMessage);
 }
 
 #[test]
@@ -158,9 +172,9 @@ fn one_bad_record_does_not_hide_the_others() {
         .as_array_mut()
         .unwrap()
         .insert(0, json!({"EventSource": "aws:sns", "Sns": {"Message": "{"}}));
-    let Event::Messages(messages) = parse(&event.to_string(), None).unwrap() else { panic!("a sweep") };
-    assert!(messages[0].is_err());
-    assert!(matches!(messages[1], Ok(Message::Target(_))));
+    let Event::Messages(parts) = parse(&event.to_string(), &scope(None)).unwrap() else { panic!("a sweep") };
+    assert!(parts[0].messages.is_err());
+    assert!(matches!(parts[1].messages.as_deref(), Ok([Message::Target(_)])));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::aws::AwsError;
 use crate::aws::autoscaling::{self as api, ActionRef, GroupQuery, MAX_INSTANCES, Page};
 use crate::config::{GroupSelection, WATCH_TAG};
 use crate::error::Error;
-use crate::world::{Group, Hook, Waiting};
+use crate::world::{Group, GroupInstance, Hook, Waiting};
 
 /// Names in one call: what Auto Scaling takes for certain.
 const NAMES_AT_ONCE: usize = 50;
@@ -85,20 +85,20 @@ pub(super) async fn groups(live: &Live<'_>) -> Result<Vec<Group>, Error> {
     Ok(groups)
 }
 
-pub(super) async fn states(
+pub(super) async fn members(
     live: &Live<'_>,
     instances: &[InstanceId],
-) -> Result<BTreeMap<InstanceId, String>, Error> {
-    let mut states = BTreeMap::new();
+) -> Result<BTreeMap<InstanceId, GroupInstance>, Error> {
+    let mut members = BTreeMap::new();
     for some in instances.chunks(MAX_INSTANCES) {
         let described = live
             .ask_aws(Patience::Tries(3), async |timeout| {
                 api::describe_instances(&live.aws, some, timeout).await.map_err(about(None))
             })
             .await?;
-        states.extend(described.into_iter().map(|one| (one.instance, one.state)));
+        members.extend(described.into_iter().map(|one| (one.instance.clone(), one)));
     }
-    Ok(states)
+    Ok(members)
 }
 
 pub(super) async fn warm_pool(live: &Live<'_>, group: &GroupName) -> Result<Vec<Waiting>, Error> {

@@ -2,8 +2,8 @@
 
 use drain_core::ids::NodeId;
 use drain_core::observation::{
-    Allocation, ClientStatus, DrainDeadline, LastDrain, LastDrainStatus, Node, NodeStatus, RunningDrain,
-    Sight,
+    Allocation, ByHand, ClientStatus, DrainDeadline, LastDrain, LastDrainStatus, Node, NodeStatus,
+    RunningDrain, Sight,
 };
 use jiff::Timestamp;
 use nomad_client as wire;
@@ -13,6 +13,7 @@ use nomad_client::visibility::{Sees, sees_every_namespace};
 use super::Live;
 use crate::error::Error;
 use crate::reconcile::READ_JOB;
+use crate::world::Drained;
 
 /// What a node's JSON shows.
 pub(super) fn node(node: &wire::Node) -> Result<Node, Error> {
@@ -23,7 +24,21 @@ pub(super) fn node(node: &wire::Node) -> Result<Node, Error> {
         eligible: node.scheduling_eligibility == "eligible",
         drain: node.drain_strategy.as_ref().map(running_drain),
         last_drain: node.last_drain.as_ref().map(last_drain),
+        by_hand: by_hand(node),
         modify_index: node.modify_index,
+    })
+}
+
+/// What the list shows of a node that takes no work; `None` if its newest drain is not known. Servers before Nomad 1.3
+/// ignore the filter and list every node.
+pub(super) fn drained(stub: &wire::NodeStub) -> Option<Drained> {
+    if stub.scheduling_eligibility != "ineligible" {
+        return None;
+    }
+    Some(Drained {
+        node: NodeId::parse(&stub.id).ok()?,
+        down: stub.status == "down",
+        last_drain: last_drain(stub.last_drain.as_ref()?),
     })
 }
 
@@ -109,7 +124,22 @@ fn status(node: &wire::Node) -> NodeStatus {
     match node.status.as_str() {
         "down" => NodeStatus::Down(since()),
         "disconnected" => NodeStatus::Disconnected(since()),
-        _ => NodeStatus::Up,
+        "ready" => NodeStatus::Ready,
+        _ => NodeStatus::Initializing,
+    }
+}
+
+/// When somebody changed the eligibility: a drain says other words. Of a node's events Nomad keeps the newest ten
+/// (hashicorp/nomad, structs.MaxRetainedNodeEvents).
+fn by_hand(node: &wire::Node) -> ByHand {
+    const KEPT: usize = 10;
+    let changes = node.events.iter().filter(|event| {
+        event.message.starts_with("Node marked as") && event.message.contains("eligible for scheduling")
+    });
+    let oldest = node.events.iter().filter_map(|event| event.timestamp).min();
+    ByHand {
+        changed_at: changes.filter_map(|event| event.timestamp).max(),
+        known_since: oldest.filter(|_| node.events.len() >= KEPT),
     }
 }
 

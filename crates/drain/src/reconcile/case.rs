@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use drain_core::decide::DrainRequest;
 use drain_core::ids::NodeId;
-use drain_core::observation::{Hold, Node, Nodes, Observation, Obstacle, Sight, Target};
+use drain_core::observation::{Errand, Hold, Member, Node, Nodes, Observation, Obstacle, Sight, Target};
 use jiff::Timestamp;
 
 use super::{Rules, words};
@@ -18,6 +18,8 @@ pub struct Subject {
     pub target: Target,
     /// The hook that holds it.
     pub hold: Option<Hold>,
+    /// What Auto Scaling says of it, where that was asked.
+    pub member: Member,
     /// What came of looking for its nodes together with others.
     pub found: Found,
 }
@@ -29,6 +31,8 @@ pub enum Found {
     Nodes(Vec<Node>, Timestamp),
     /// No node carries its id.
     Nothing,
+    /// The list of nodes has shown these.
+    Listed(Vec<NodeId>),
     /// Looking failed, and so would looking again.
     Failed(Obstacle),
 }
@@ -57,6 +61,8 @@ pub(super) struct Case<'a, W> {
     pub(super) unanswered: Option<DrainRequest>,
     /// What we have begun in this invocation.
     pub(super) begun: Option<DrainRequest>,
+    /// Whether a node of it was purged in this invocation.
+    pub(super) purged: bool,
     /// Whether a drain of one of its nodes was seen or posted, or a node that takes no work.
     pub(super) drain_seen: bool,
     /// Failed attempts in a row.
@@ -74,13 +80,14 @@ pub(super) struct Case<'a, W> {
 impl<'a, W: World> Case<'a, W> {
     pub(super) fn new(world: &'a W, rules: &'a Rules<'a>, subject: Subject) -> Self {
         let now = world.now();
-        let Subject { target, hold, found } = subject;
+        let Subject { target, hold, member, found } = subject;
         let asked_settings = hold.as_ref().is_some_and(|hold| hold.settings.is_some()) || rules.policy.sweep;
         let seen = Observation {
             target,
             hold,
             nodes: Nodes::Unknown(Obstacle::Unreachable),
             sight: Sight::Unknown,
+            member,
             first_look: now,
         };
         Self {
@@ -96,6 +103,7 @@ impl<'a, W: World> Case<'a, W> {
             written: BTreeMap::new(),
             unanswered: None,
             begun: None,
+            purged: false,
             drain_seen: false,
             failures: 0,
             failure: None,
@@ -117,13 +125,22 @@ impl<'a, W: World> Case<'a, W> {
     }
 
     pub(super) fn has_begun(&self) -> bool {
-        self.begun.is_some() || self.drain_seen
+        self.begun.is_some() || self.drain_seen || self.purged
+    }
+
+    /// Whether its work has to move: of everything else, nobody asks what runs.
+    pub(super) fn is_departure(&self) -> bool {
+        self.seen.target.cause().is_some()
     }
 
     /// Until when this invocation looks at the instance: an outage is waited for as long as there is time, so that no
     /// event is lost. A node that has not joined yet is left to the sweep, if there is one.
     pub(super) fn time_left(&self) -> Timestamp {
-        let left_to_the_sweep = self.rules.policy.sweep && self.seen.nodes == Nodes::Absent;
+        let left_to_the_sweep = match self.seen.target.errand {
+            Errand::Drain(_) => self.rules.policy.sweep && self.seen.nodes == Nodes::Absent,
+            Errand::Admit => self.rules.policy.sweep,
+            Errand::GiveBack | Errand::Purge(_) => true,
+        };
         if self.has_begun() || self.rules.sweeping || left_to_the_sweep {
             self.rules.linger_until
         } else {

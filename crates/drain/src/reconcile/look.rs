@@ -1,8 +1,6 @@
 //! A look: everything that the next decision depends on.
 
-use drain_core::observation::{
-    Allocations, HookSettings, Node, NodeStatus, Nodes, Obstacle, Origin, SeenNode, Sight,
-};
+use drain_core::observation::{Allocations, HookSettings, Node, Nodes, Obstacle, Origin, SeenNode, Sight};
 
 use jiff::Timestamp;
 
@@ -50,10 +48,12 @@ impl<W: World> Case<'_, W> {
                 self.failure = Some(error);
             }
         }
-        self.read_allocations().await;
-        self.read_sight().await;
-        self.read_start().await;
-        self.remember_the_drain();
+        if self.is_departure() {
+            self.read_allocations().await;
+            self.read_sight().await;
+            self.read_start().await;
+            self.remember_the_drain();
+        }
         Ok(())
     }
 
@@ -66,6 +66,7 @@ impl<W: World> Case<'_, W> {
             }
             Some(Found::Nothing) => return self.elsewhere().await,
             Some(Found::Failed(obstacle)) => return Ok(Nodes::Unknown(obstacle)),
+            Some(Found::Listed(ids)) => self.known = ids,
             None => {}
         }
         self.read_at = self.world.now();
@@ -73,7 +74,7 @@ impl<W: World> Case<'_, W> {
         for id in &self.known {
             nodes.extend(self.world.node(&instance, id).await?);
         }
-        if !nodes.is_empty() && nodes.iter().all(|node| node.status == NodeStatus::Up) {
+        if !nodes.is_empty() && nodes.iter().all(|node| node.status.reports()) {
             return Ok(known(nodes));
         }
         // An agent that is silent may have started afresh, as another node. One that is gone was purged, perhaps while
@@ -110,7 +111,10 @@ impl<W: World> Case<'_, W> {
 
     /// For an instance whose id no node carries. Tried once in an invocation, until it has an answer.
     async fn elsewhere(&mut self) -> Result<Nodes, Error> {
-        if self.tried_elsewhere {
+        // EC2 tells everybody of every instance of the account: whose node carries no id of ours is a stranger's, and a
+        // stranger's agent is sent no token.
+        let ours = self.seen.target.origin != Origin::Broadcast;
+        if self.tried_elsewhere || !ours {
             return Ok(Nodes::Absent);
         }
         let nodes = self.world.nodes_elsewhere(&self.seen.target.instance).await;
@@ -160,7 +164,7 @@ impl<W: World> Case<'_, W> {
     async fn read_start(&mut self) {
         let target = &self.seen.target;
         let Some(group) = &target.group else { return };
-        let plain = target.origin == Origin::Event && !self.rules.policy.sweep;
+        let plain = matches!(target.origin, Origin::Event | Origin::Bus) && !self.rules.policy.sweep;
         if plain || target.hook_started_at.is_some() || self.asked_start {
             return;
         }

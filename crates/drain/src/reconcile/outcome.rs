@@ -1,5 +1,6 @@
 //! What is said of an instance: in the log while we wait, and in the result at the end.
 
+use drain_core::observation::Errand;
 use drain_core::reason::{Outcome, Reason};
 
 use super::case::Case;
@@ -14,6 +15,7 @@ impl<W: World> Case<'_, W> {
     pub(super) fn may_change(&self, why: Reason) -> bool {
         match why {
             Reason::Paused
+            | Reason::WaitingForTurn
             | Reason::CannotSeeAllocations
             | Reason::DrainCancelled
             | Reason::HookStartUnknown
@@ -38,6 +40,13 @@ impl<W: World> Case<'_, W> {
     }
 
     pub(super) fn finish(&self, reason: Reason) -> Vec<ReportEntry> {
+        if reason == Reason::InstanceEnded && self.purged {
+            return self.entries(Outcome::Completed, Reason::NodePurged);
+        }
+        if self.is_leftover() {
+            tracing::debug!(reason = reason.as_str(), "left as it is");
+            return Vec::new();
+        }
         let begun = self.begun.as_ref().map(|request| request.reason);
         let reason = match (reason, begun) {
             (Reason::AlreadyDraining | Reason::AlreadyDrained, Some(begun)) => begun,
@@ -46,8 +55,17 @@ impl<W: World> Case<'_, W> {
         self.entries(reason.outcome(), reason)
     }
 
+    /// Whether nobody but the sweep asked: it asks about the same nodes in every minute, and says nothing of those that
+    /// stay as they are.
+    fn is_leftover(&self) -> bool {
+        self.rules.sweeping && matches!(self.seen.target.errand, Errand::GiveBack | Errand::Purge(_))
+    }
+
     /// No time is left, or nothing can change before it ends.
     pub(super) fn give_up(&mut self, why: Reason) -> Result<Vec<ReportEntry>, Error> {
+        if self.is_leftover() {
+            return Ok(self.finish(why));
+        }
         let begun = self.begun.as_ref().map(|request| request.reason);
         let policy = self.rules.policy;
         let someone_goes_on = self.rules.sweeping
@@ -59,7 +77,11 @@ impl<W: World> Case<'_, W> {
         }
         let draining = why.outcome() == Outcome::Draining && why != Reason::CannotSeeAllocations;
         let nobody_goes_on = !policy.sweep && self.seen.hold.is_some();
+        let comes = self.seen.target.errand == Errand::Admit;
         let (outcome, reason) = match begun {
+            _ if nobody_goes_on && comes && why != Reason::Paused => {
+                (Outcome::LeftToHook, Reason::HookTimeoutTakesOver)
+            }
             _ if nobody_goes_on && (draining || why == Reason::NodeSilent) => {
                 (Outcome::LeftToHook, Reason::HookTimeoutTakesOver)
             }

@@ -1,7 +1,7 @@
 //! A step: one action carried out, and what its answer means.
 
 use drain_core::decide::{Action, DrainRequest};
-use drain_core::observation::{DrainDeadline, Nodes, SeenNode};
+use drain_core::observation::{DrainDeadline, Errand, Nodes, SeenNode};
 use drain_core::policy::ActionResult;
 use drain_core::reason::{Outcome, Reason};
 use jiff::{SignedDuration, Timestamp};
@@ -27,10 +27,27 @@ impl<W: World> Case<'_, W> {
             Action::MakeIneligible(node) => match self.world.make_ineligible(&node).await {
                 Ok(()) => {
                     let reason = Reason::MadeIneligible.as_str();
-                    tracing::info!(node_id = %node, reason, "the node takes no more work: it is down");
+                    tracing::info!(node_id = %node, reason, "the node takes no more work");
                     Ok(None)
                 }
                 Err(error) => self.failed(error, "the node could not be made ineligible").await,
+            },
+            Action::GiveBack { node, ends_drain } => match self.world.give_back(&node, ends_drain).await {
+                Ok(()) => {
+                    let reason = Reason::GivenBack.as_str();
+                    tracing::info!(node_id = %node, reason, "the node takes work again");
+                    let was_all = self.seen.target.errand == Errand::GiveBack;
+                    Ok(was_all.then(|| self.entries(Outcome::Restored, Reason::GivenBack)))
+                }
+                Err(error) => self.failed(error, "the node could not be given back").await,
+            },
+            Action::Purge(node) => match self.world.purge(&node).await {
+                Ok(()) => {
+                    tracing::info!(node_id = %node, reason = Reason::NodePurged.as_str(), "the node was purged");
+                    self.purged = true;
+                    Ok(None)
+                }
+                Err(error) => self.failed(error, "the node could not be purged").await,
             },
             Action::Heartbeat => Ok(self.heartbeat().await),
             Action::Complete { result, reason } => self.complete(result, reason).await,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use drain_core::decide::DrainRequest;
 use drain_core::ids::{GroupName, HookName, InstanceId, NodeId};
 use drain_core::observation::{
-    Allocation, Cause, DrainDeadline, Hold, LastDrain, LastDrainStatus, Node, NodeStatus, Origin,
-    RunningDrain, Sight, Target,
+    Allocation, ByHand, Cause, DrainDeadline, Errand, Hold, LastDrain, LastDrainStatus, Member, Node,
+    NodeStatus, Origin, RunningDrain, Sight, Target,
 };
 use drain_core::policy::ActionResult;
 use drain_http::HttpError;
@@ -16,7 +16,7 @@ use nomad_client::NomadError;
 
 use super::*;
 use crate::aws::AwsError;
-use crate::world::{Group, Hook, Waiting};
+use crate::world::{Drained, Group, GroupInstance, Hook, Waiting};
 
 /// What becomes of a POST.
 #[derive(Clone, Copy, Debug)]
@@ -54,10 +54,11 @@ fn idle_node() -> Node {
     Node {
         id: NodeId::parse("f7476465-4d6e-c0de-26d0-e383c49be941").unwrap(),
         name: "worker-1".to_owned(),
-        status: NodeStatus::Up,
+        status: NodeStatus::Ready,
         eligible: true,
         drain: None,
         last_drain: None,
+        by_hand: ByHand::default(),
         modify_index: 10,
     }
 }
@@ -162,6 +163,20 @@ impl World for Scripted {
         Err(lost())
     }
 
+    async fn give_back(&self, _id: &NodeId, _ends_drain: bool) -> Result<(), Error> {
+        self.call("GIVE BACK");
+        Ok(())
+    }
+
+    async fn purge(&self, _id: &NodeId) -> Result<(), Error> {
+        self.call("PURGE");
+        Ok(())
+    }
+
+    async fn drained_nodes(&self) -> Result<Vec<Drained>, Error> {
+        Ok(Vec::new())
+    }
+
     async fn make_ineligible(&self, _id: &NodeId) -> Result<(), Error> {
         self.call("INELIGIBLE");
         Ok(())
@@ -195,7 +210,7 @@ impl World for Scripted {
         Ok(Vec::new())
     }
 
-    async fn states(&self, _instances: &[InstanceId]) -> Result<BTreeMap<InstanceId, String>, Error> {
+    async fn members(&self, _instances: &[InstanceId]) -> Result<BTreeMap<InstanceId, GroupInstance>, Error> {
         Ok(BTreeMap::new())
     }
 
@@ -223,12 +238,13 @@ async fn run(world: &Scripted, hold: Option<Hold>) -> Result<Vec<ReportEntry>, E
         group: GroupName::parse("workers").ok(),
         hook: HookName::parse("nomad-drain-hook").ok(),
         token: None,
-        cause: Cause::Terminate,
+        errand: Errand::Drain(Cause::Terminate),
+        told_at: Some(noon()),
         hook_started_at: Some(noon()),
         origin: Origin::Event,
     };
     let found = Found::Nodes(vec![idle_node()], noon());
-    reconcile(world, &rules, Subject { target, hold, found }).await
+    reconcile(world, &rules, Subject { target, hold, member: Member::Unknown, found }).await
 }
 
 /// An event without a hook asks for the drain and nothing else.

@@ -1,7 +1,7 @@
 //! What the log and the result say, in words.
 
 use drain_core::decide::{Action, Decision, DrainRequest, plan};
-use drain_core::observation::{Nodes, Observation};
+use drain_core::observation::{Errand, Nodes, Observation};
 use drain_core::policy::Policy;
 use drain_core::reason::{Outcome, Reason};
 use jiff::{SignedDuration, Timestamp, Unit};
@@ -38,7 +38,9 @@ pub(super) fn drain_posted(
             let wanted = rounded(policy.drain_deadline);
             format!(
                 "node {name} of {instance} drains; its allocations have {left} to leave, not DRAIN_DEADLINE's {wanted}: {}",
-                if global_timeout_is_near(seen, policy, now) {
+                if seen.target.ends_at(seen.first_look).is_some() {
+                    "EC2 ends the instance"
+                } else if global_timeout_is_near(seen, policy, now) {
                     "the hook cannot be held for longer"
                 } else {
                     "an earlier drain for this lifecycle action allowed no more"
@@ -88,6 +90,22 @@ pub(super) fn describe(seen: &Observation, why: Reason, failure: Option<&Error>,
             rounded(policy.node_join_grace),
             failure.map_or_else(String::new, |error| format!(": {}", Causes(error))),
         ),
+        Reason::NodeReady => format!("{whose} is ready and takes work"),
+        Reason::NodePurged => format!("the node of {instance}, which was down, was removed from the cluster"),
+        Reason::GivenBack => format!("{whose} takes work again: the instance is in use"),
+        Reason::NotGivenBack => format!("{whose} is left as it is"),
+        Reason::NodeNotEligible => format!("{whose} takes no work: somebody has made it ineligible"),
+        Reason::NodeNotDown => format!("{whose} is not down yet, and a live node is not purged"),
+        Reason::WaitingForTurn => format!(
+            "{whose} takes no more work, and drains when fewer nodes of its group do: MAX_DRAINS_PER_GROUP is {}",
+            policy.max_drains_per_group.unwrap_or_default()
+        ),
+        Reason::NotOurInstance => format!("no node carries the id {instance}: it is not ours"),
+        Reason::InstanceEnded => format!("{instance} has ended, and its node is left to Nomad"),
+        Reason::TooLate => format!("{instance} was to be interrupted more than two minutes ago"),
+        Reason::WaitingForNode if seen.target.errand == Errand::Admit => {
+            format!("no node of {instance} is ready yet")
+        }
         Reason::NoActiveAction => format!(
             "Auto Scaling has no active lifecycle action for {instance}: it was completed, has ended, or another hook holds the \
              instance"
@@ -142,6 +160,9 @@ pub(super) fn describe(seen: &Observation, why: Reason, failure: Option<&Error>,
         Reason::DryRun => format!("DRY_RUN: {}", planned(seen, policy)),
         Reason::GroupNotWatched
         | Reason::NoLongerHeld
+        | Reason::InstanceRunning
+        | Reason::RebalanceIgnored
+        | Reason::ScheduledChangeIgnored
         | Reason::TestNotification
         | Reason::LaunchTransition
         | Reason::GroupNotification
@@ -161,6 +182,7 @@ pub(super) fn with_hook(told: &str, outcome: Outcome) -> String {
         | Outcome::Completed
         | Outcome::Abandoned
         | Outcome::Held
+        | Outcome::Restored
         | Outcome::Ignored => told.to_owned(),
     }
 }
@@ -178,6 +200,8 @@ fn planned(seen: &Observation, policy: &Policy) -> String {
             rounded(request.spec.deadline.max(SignedDuration::ZERO)),
         ),
         Action::MakeIneligible(node) => format!("node {node} of {instance} would be made ineligible"),
+        Action::GiveBack { node, .. } => format!("node {node} of {instance} would take work again"),
+        Action::Purge(node) => format!("node {node} of {instance} would be purged"),
         Action::Heartbeat => format!("a heartbeat would be sent for {instance}"),
         Action::Complete { result, reason } => format!(
             "the lifecycle action of {instance} would be completed with {} ({})",

@@ -24,10 +24,14 @@ pub(crate) enum Call {
     Token,
     Drain,
     Ineligible,
+    Drained,
+    GiveBack,
+    Purge,
+    Members,
 }
 
 impl Call {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Groups,
         Self::Group,
         Self::Hooks,
@@ -41,6 +45,10 @@ impl Call {
         Self::Token,
         Self::Drain,
         Self::Ineligible,
+        Self::Drained,
+        Self::GiveBack,
+        Self::Purge,
+        Self::Members,
     ];
 
     /// The operation, if it is one of Auto Scaling.
@@ -52,9 +60,16 @@ impl Call {
             Self::Activities => Some("autoscaling:DescribeScalingActivities"),
             Self::Heartbeat => Some("autoscaling:RecordLifecycleActionHeartbeat"),
             Self::Complete => Some("autoscaling:CompleteLifecycleAction"),
-            Self::Nodes | Self::Node | Self::Allocations | Self::Token | Self::Drain | Self::Ineligible => {
-                None
-            }
+            Self::Members => Some("autoscaling:DescribeAutoScalingInstances"),
+            Self::Nodes
+            | Self::Node
+            | Self::Allocations
+            | Self::Token
+            | Self::Drain
+            | Self::Ineligible
+            | Self::Drained
+            | Self::GiveBack
+            | Self::Purge => None,
         }
     }
 

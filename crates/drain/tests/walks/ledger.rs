@@ -179,6 +179,19 @@ impl Ledger {
         }
     }
 
+    /// A node is made eligible again: only of an instance that is in use, at least two minutes after its drain began.
+    pub(crate) fn gives_back(&mut self, ground: &Ground, node: &NodeView) {
+        let Some(instance) = &node.instance_id else { return };
+        let state = ground.instance(instance).lifecycle_state.as_str();
+        let in_use = state == "InService" || state.starts_with("Pending");
+        let began = node.last_drain.as_ref().map(|last| last.started_at);
+        let rested = began.is_some_and(|began| ground.now().duration_since(began).as_secs() >= 119);
+        if !in_use || !rested {
+            let name = ground.name(instance);
+            self.breaks(ground, format!("{name}: given back while it was {state}, drained at {began:?}"));
+        }
+    }
+
     fn is_idle(&self, ground: &Ground, node: &NodeView) -> bool {
         let hidden = |alloc: &AllocView| alloc.namespace == HIDDEN && !ground.sees_everything.get();
         let up = node.status == NodeStatus::Ready && !ground.dead.borrow().contains(&node.id);

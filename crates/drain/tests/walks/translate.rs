@@ -1,5 +1,6 @@
 //! From the words of the lab's model to those of the decision. The real function reads the same out of JSON.
 
+use drain::world::Drained;
 use drain_core::ids::NodeId;
 use drain_core::observation as seen;
 use drain_lab::nomad as lab;
@@ -11,14 +12,32 @@ pub(crate) fn node(view: &lab::NodeView) -> seen::Node {
         id: NodeId::parse(&view.id).unwrap(),
         name: view.name.clone(),
         status: match view.status {
-            lab::NodeStatus::Initializing | lab::NodeStatus::Ready => seen::NodeStatus::Up,
+            lab::NodeStatus::Initializing => seen::NodeStatus::Initializing,
+            lab::NodeStatus::Ready => seen::NodeStatus::Ready,
             lab::NodeStatus::Down => seen::NodeStatus::Down(silent_since(view)),
             lab::NodeStatus::Disconnected => seen::NodeStatus::Disconnected(silent_since(view)),
         },
         eligible: view.eligible,
         drain: view.drain.as_ref().map(running_drain),
         last_drain: view.last_drain.as_ref().map(last_drain),
+        by_hand: by_hand(view),
         modify_index: view.modify_index,
+    }
+}
+
+/// A node that takes no work, as the list shows it.
+pub(crate) fn drained(view: &lab::NodeView) -> Option<Drained> {
+    let last_drain = view.last_drain.as_ref().map(last_drain).filter(|_| !view.eligible)?;
+    let down = view.status == lab::NodeStatus::Down;
+    Some(Drained { node: NodeId::parse(&view.id).unwrap(), down, last_drain })
+}
+
+fn by_hand(view: &lab::NodeView) -> seen::ByHand {
+    let changes = view.events.iter().filter(|event| event.message.starts_with("Node marked as"));
+    let oldest = view.events.first().filter(|_| view.events.len() == 10);
+    seen::ByHand {
+        changed_at: changes.map(|event| event.at).max(),
+        known_since: oldest.map(|event| event.at),
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use drain::{Error, Report, Times, event, serve};
+use drain::{Error, Handled, Times, event, serve};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::gate::{Gate, Granted};
@@ -35,7 +35,7 @@ pub(crate) struct Invocation {
     number: usize,
     /// The event, or nothing for a sweep.
     mail: Option<Mail>,
-    future: Pin<Box<dyn Future<Output = Result<Report, Error>>>>,
+    future: Pin<Box<dyn Future<Output = Result<Handled, Error>>>>,
     gate: Gate,
     cut_off: Timestamp,
 }
@@ -57,7 +57,7 @@ impl Walk {
     /// Invokes the function with an event.
     pub(crate) fn deliver(&mut self, mut mail: Mail) {
         mail.deliveries += 1;
-        match event::parse(&mail.payload, self.ground.config.hooks.as_deref()) {
+        match event::parse(&mail.payload, &self.ground.config.scope()) {
             Ok(event) => self.invoke(event, Some(mail)),
             Err(error) => panic!("the lab's own event cannot be parsed: {error}"),
         }
@@ -111,19 +111,26 @@ impl Walk {
         };
         let Invocation { number, mail, .. } = self.running.remove(place);
         self.ground.say(|| match &done {
-            Ok(report) => {
-                let results = report.results.iter().map(|one| {
+            Ok(handled) => {
+                let results = handled.report.results.iter().map(|one| {
                     let instance = one.instance_id.as_deref().unwrap_or_default();
                     format!("{} {} {}", self.ground.name(instance), one.outcome, one.reason)
                 });
-                format!("  #{number} is done: {}", results.collect::<Vec<_>>().join(", "))
+                let failures = handled.failures.iter().map(|(_, error)| error.explanation());
+                let told = results.chain(failures).collect::<Vec<_>>();
+                format!("  #{number} is done: {}", told.join(", "))
             }
             Err(error) => format!("  #{number} fails: {}", error.explanation()),
         });
         match done {
-            Ok(report) => {
+            Ok(handled) => {
                 let mut tally = self.ground.tally.borrow_mut();
-                report.results.iter().for_each(|entry| tally.result(entry.outcome, entry.reason));
+                handled.report.results.iter().for_each(|entry| tally.result(entry.outcome, entry.reason));
+                handled.failures.iter().for_each(|(_, error)| tally.result("error", error.name()));
+                drop(tally);
+                if !handled.failures.is_empty() {
+                    self.failed(mail);
+                }
             }
             Err(error) => {
                 self.ground.tally.borrow_mut().result("error", error.name());

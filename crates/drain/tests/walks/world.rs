@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use drain::Error;
 use drain::aws::AwsError;
-use drain::world::{Group, Hook, Waiting, World};
+use drain::world::{Drained, Group, GroupInstance, Hook, Waiting, World};
 use drain_core::decide::DrainRequest;
 use drain_core::ids::{GroupName, HookName, InstanceId, NodeId};
 use drain_core::observation::{Allocation, Node, Sight, Target};
@@ -216,6 +216,37 @@ impl World for Walked {
         self.call(Call::Ineligible, id.as_str(), set).await
     }
 
+    async fn give_back(&self, id: &NodeId, ends_drain: bool) -> Result<(), Error> {
+        let set = || {
+            let gone = |_| faults::node_gone(Call::GiveBack);
+            let nomad = &self.ground.nomad;
+            if let Some(node) = nomad.node(id.as_str()) {
+                self.ground.ledger.borrow_mut().gives_back(&self.ground, &node);
+            }
+            if ends_drain {
+                nomad.drain(id.as_str(), model::DrainRequest::cancel(true)).map_err(gone)
+            } else {
+                let done = nomad.set_eligibility(id.as_str(), true);
+                done.map_err(|_| faults::node_gone(Call::GiveBack))
+            }
+        };
+        self.call(Call::GiveBack, id.as_str(), set).await
+    }
+
+    async fn purge(&self, id: &NodeId) -> Result<(), Error> {
+        let purge = || {
+            let mut ledger = self.ground.ledger.borrow_mut();
+            ledger.broken.get_or_insert("a node was purged, and PURGE_NODES is off".to_owned());
+            Ok(())
+        };
+        self.call(Call::Purge, id.as_str(), purge).await
+    }
+
+    async fn drained_nodes(&self) -> Result<Vec<Drained>, Error> {
+        let list = || Ok(self.ground.nomad.nodes().iter().filter_map(translate::drained).collect());
+        self.call(Call::Drained, "", list).await
+    }
+
     async fn heartbeat(&self, target: &Target) -> Result<(), Error> {
         let beat = || {
             self.action(target, "autoscaling:RecordLifecycleActionHeartbeat", |meant| {
@@ -248,16 +279,21 @@ impl World for Walked {
         self.call(Call::Complete, id, end).await
     }
 
-    async fn states(&self, instances: &[InstanceId]) -> Result<BTreeMap<InstanceId, String>, Error> {
+    async fn members(&self, instances: &[InstanceId]) -> Result<BTreeMap<InstanceId, GroupInstance>, Error> {
         let describe = || {
             let described = instances.iter().filter_map(|id| {
                 let instance = self.ground.aws.instance(id.as_str())?;
                 let gone = instance.lifecycle_state == lab::LifecycleState::Terminated;
-                (!gone).then(|| (id.clone(), instance.lifecycle_state.as_str().to_owned()))
+                let member = GroupInstance {
+                    instance: id.clone(),
+                    group: GroupName::parse(&instance.group).unwrap(),
+                    state: instance.lifecycle_state.as_str().to_owned(),
+                };
+                (!gone).then(|| (id.clone(), member))
             });
             Ok(described.collect())
         };
-        self.call(Call::Group, "states", describe).await
+        self.call(Call::Members, "", describe).await
     }
 
     async fn hooks(&self, group: &GroupName) -> Result<Vec<Hook>, Error> {

@@ -33,8 +33,10 @@ fn every_drain_that_we_begin_carries_the_whole_stamp() {
 
 #[test]
 fn the_stamp_says_why_the_instance_goes() {
-    for (cause, word) in [(Cause::WarmPool, "warm-pool"), (Cause::RootVolume, "root-volume")] {
-        assert_eq!(held().target(|target| target.cause = cause).posts().meta.unwrap()["cause"], word);
+    for cause in Cause::ALL {
+        let meta = held().because(cause).posts().meta.unwrap();
+        assert_eq!(meta["cause"], cause.as_str());
+        assert_eq!(crate::stamp::Stamp::from_meta(&meta).unwrap().cause, Some(cause));
     }
 }
 

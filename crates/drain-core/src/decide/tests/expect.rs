@@ -65,4 +65,15 @@ impl Scene {
         let node = NodeId::parse(IDS[which]).unwrap();
         assert_eq!(self.decide(), Decision::Act(Action::MakeIneligible(node)));
     }
+
+    #[track_caller]
+    pub(super) fn gives_back(&self, ends_drain: bool) {
+        let node = NodeId::parse(IDS[0]).unwrap();
+        assert_eq!(self.decide(), Decision::Act(Action::GiveBack { node, ends_drain }));
+    }
+
+    #[track_caller]
+    pub(super) fn purges(&self, which: usize) {
+        assert_eq!(self.decide(), Decision::Act(Action::Purge(NodeId::parse(IDS[which]).unwrap())));
+    }
 }

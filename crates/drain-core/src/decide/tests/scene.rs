@@ -48,7 +48,8 @@ pub(super) fn held() -> Scene {
         group: Some(GroupName::parse("workers").unwrap()),
         hook: Some(HookName::parse("nomad-drain-hook").unwrap()),
         token: None,
-        cause: Cause::Terminate,
+        errand: Errand::Drain(Cause::Terminate),
+        told_at: Some(at(SignedDuration::ZERO)),
         hook_started_at: Some(at(SignedDuration::ZERO)),
         origin: Origin::Event,
     };
@@ -57,6 +58,7 @@ pub(super) fn held() -> Scene {
         hold: Some(hold),
         nodes: Nodes::Known(vec![node(0)]),
         sight: Sight::Everything,
+        member: Member::Unknown,
         first_look: at(SignedDuration::ZERO),
     };
     let policy = Policy { sweep: true, ..Policy::default() };
@@ -74,10 +76,11 @@ fn node(which: usize) -> SeenNode {
     let node = Node {
         id: NodeId::parse(IDS[which]).unwrap(),
         name: format!("worker-{which}"),
-        status: NodeStatus::Up,
+        status: NodeStatus::Ready,
         eligible: true,
         drain: None,
         last_drain: None,
+        by_hand: ByHand::default(),
         modify_index: 1,
     };
     SeenNode { node, allocations: Allocations::Listed(Vec::new()) }
@@ -97,6 +100,39 @@ impl Scene {
     pub(super) fn target(mut self, change: impl FnOnce(&mut Target)) -> Self {
         change(&mut self.seen.target);
         self
+    }
+
+    pub(super) fn because(self, cause: Cause) -> Self {
+        self.target(|target| target.errand = Errand::Drain(cause))
+    }
+
+    pub(super) fn errand(self, errand: Errand) -> Self {
+        self.target(|target| target.errand = errand)
+    }
+
+    /// What Auto Scaling says of the instance.
+    pub(super) fn state(mut self, state: &str) -> Self {
+        self.seen.member = Member::InState(state.to_owned());
+        self
+    }
+
+    pub(super) fn member(mut self, member: Member) -> Self {
+        self.seen.member = member;
+        self
+    }
+
+    /// EC2 told everybody of the instance, at noon; nobody knows a hook.
+    pub(super) fn announced_to_all(self) -> Self {
+        self.without_hook().target(|target| {
+            target.origin = Origin::Broadcast;
+            target.hook_started_at = None;
+            (target.group, target.hook) = (None, None);
+        })
+    }
+
+    /// Somebody has changed the node's eligibility by hand.
+    pub(super) fn touched(self, when: SignedDuration) -> Self {
+        self.node(|node| node.by_hand.changed_at = Some(at(when)))
     }
 
     /// Changes the newest node.
@@ -215,7 +251,14 @@ impl Scene {
     }
 
     fn stamp(&self) -> BTreeMap<String, String> {
-        stamp::write(&self.seen.target, true, self.seen.target.hook_started_at, at(HOUR))
+        let entry = stamp::Entry {
+            cause: self.seen.target.cause().unwrap(),
+            was_eligible: true,
+            hook_started_at: self.seen.target.hook_started_at,
+            deadline: at(HOUR),
+            earlier: None,
+        };
+        stamp::write(&self.seen.target, entry)
     }
 
     /// Changes what the newest node says of its newest drain.

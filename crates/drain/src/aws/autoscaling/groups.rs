@@ -16,8 +16,8 @@ use crate::aws::{Aws, AwsError, Service};
 pub const MAX_GROUPS: usize = 100;
 
 /// The largest page of groups that is read, in bytes. Every member is described in about 700 bytes, and there is no
-/// way to ask for fewer fields or only for some states: this is room for 48,000 members on one page. While it is put
-/// together a page takes twice its size, which still fits into the smallest Lambda function.
+/// way to ask for fewer fields or only for some states: this is room for 48,000 members on one page. It is held once, and
+/// of its members only those that wait are kept; that fits into the smallest Lambda function.
 const LARGEST_PAGE: usize = 32 * 1024 * 1024;
 
 /// Which groups to describe.

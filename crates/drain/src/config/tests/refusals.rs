@@ -96,18 +96,29 @@ fn a_variable_that_does_nothing_yet_is_a_warning_without_its_value() {
         ("ENV", "p"),
         ("REGION", "r"),
         ("NOMAD_TOKEN", "0f3c5a5e-1b2d-4e6f-8a9b-c0d1e2f3a4b5"),
-        ("ON_LAUNCH", "wait"),
-        ("PURGE_NODES", ""),
+        ("NOMAD_SKIP_VERIFY", "on"),
+        ("NOMAD_CAPATH", ""),
     ])
     .unwrap();
     assert_eq!(
         config.warnings,
         [
-            "ON_LAUNCH is set, and this version does not read it",
-            "NOMAD_TOKEN is set, and this version does not read it"
+            "NOMAD_TOKEN is set, and this version does not read it",
+            "NOMAD_SKIP_VERIFY is set, and this version does not read it"
         ]
     );
     assert_eq!(parse(&[("ENV", "p"), ("REGION", "r")]).unwrap().warnings, [""; 0]);
+}
+
+#[test]
+fn a_limit_below_one_would_never_let_anything_drain() {
+    for value in ["0", "-1", "many", "1.5", "99999999999"] {
+        let refused = parse(&[("ENV", "p"), ("REGION", "r"), ("MAX_DRAINS_PER_GROUP", value)]).unwrap_err();
+        let expected = format!("MAX_DRAINS_PER_GROUP is {value:?}, which is not a number from 1 on");
+        assert_eq!(refused.problems, [expected]);
+    }
+    let hook = parse(&[("ENV", "p"), ("REGION", "r"), ("LAUNCH_HOOK_NAME", "a hook")]).unwrap_err();
+    assert!(hook.problems[0].starts_with("LAUNCH_HOOK_NAME "), "{:?}", hook.problems);
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn a_field_that_only_describes_is_left_out_when_it_is_odd() {
         assert_eq!(target(&with("LifecycleHookName", value.clone())), expected, "{value}");
     }
     for value in [json!("yesterday"), json!(1_711_164_403), json!(""), json!(true)] {
-        let expected = Target { hook_started_at: None, ..whole.clone() };
+        let expected = Target { hook_started_at: None, told_at: None, ..whole.clone() };
         assert_eq!(target(&with("Time", value.clone())), expected, "{value}");
     }
     for field in ["Destination", "Action"] {
@@ -111,12 +111,25 @@ fn half_a_surrogate_pair_costs_the_field_that_holds_it() {
 }
 
 #[test]
-fn depth_in_a_field_that_is_not_read_costs_nothing() {
-    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
-    let message = with("NotificationMetadata", "PLACE").to_string().replace("\"PLACE\"", &deep);
-    assert!(matches!(only_in(&message, None), Ok(Message::Target(_))));
-    let hostile = only(&json!({"Records": [{"Sns": {"Message": deep}}]}), None);
-    assert!(matches!(hostile, Err(EventError::MalformedMessage(_))), "{hostile:?}");
+fn nothing_is_nested_deeper_than_64_levels() {
+    let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    let nested =
+        |levels| with("NotificationMetadata", "PLACE").to_string().replace("\"PLACE\"", &deep(levels));
+    assert!(matches!(only_in(&nested(63), None), Ok(Message::Target(_))));
+    for levels in [64, 100_000] {
+        let refused = only_in(&nested(levels), None);
+        assert!(matches!(refused, Err(EventError::TooDeep(64))), "{refused:?}");
+    }
+    let on_a_topic = only(&json!({"Records": [{"Sns": {"Message": deep(100_000)}}]}), None);
+    assert!(matches!(on_a_topic, Err(EventError::TooDeep(64))), "{on_a_topic:?}");
+    // Brackets in a text are a text.
+    assert_eq!(target(&with("NotificationMetadata", "[".repeat(1000))), target(&terminating()));
+}
+
+#[test]
+fn nothing_is_larger_than_six_mebibytes() {
+    let event = with("NotificationMetadata", "x".repeat(6 * 1024 * 1024)).to_string();
+    assert!(matches!(parse(&event, &scope(None)), Err(EventError::TooLarge(_))));
 }
 
 #[test]
@@ -130,18 +143,19 @@ fn nothing_in_a_message_makes_the_parser_panic() {
         Value::String(deep),
     ];
     for event in odd {
-        match parse(&event.to_string(), None) {
-            Ok(Event::Messages(messages)) => {
+        match parse(&event.to_string(), &scope(None)) {
+            Ok(Event::Messages(parts)) => {
                 // A string is a message like one on a topic, where strangers are ignored.
-                let nothing = |message: &Result<Message, _>| !matches!(message, Ok(Message::Target(_)));
-                assert!(messages.iter().all(nothing), "{event}");
+                let messages = parts.iter().flat_map(|part| part.messages.iter().flatten());
+                let mut targets = messages.filter(|message| matches!(message, Message::Target(_)));
+                assert!(targets.next().is_none(), "{event}");
             }
             Ok(Event::Sweep) => panic!("{event}"),
             Err(_) => {}
         }
     }
     for text in ["", "{", "\"\\ud800\"", "{\"a\":\"\\ud800\"}", "[[[["] {
-        assert!(parse(text, None).is_err(), "{text}");
+        assert!(parse(text, &scope(None)).is_err(), "{text}");
     }
     for field in [
         "LifecycleHookName",

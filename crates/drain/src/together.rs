@@ -1,0 +1,171 @@
+//! Many instances at once: their nodes are looked up together, and then each is seen through by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use drain_core::ids::{GroupName, InstanceId};
+use drain_core::observation::{Cause, Errand, Hold, LastDrain, Member, Node, NodeStatus, Target};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tracing::Instrument as _;
+
+use crate::error::Error;
+use crate::later;
+use crate::reconcile::{Found, Rules, Subject, reconcile};
+use crate::report::ReportEntry;
+use crate::world::World;
+
+/// Instances whose nodes are looked up together.
+const TOGETHER: usize = 100;
+
+/// An instance that something has to be done for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) target: Target,
+    pub(crate) hold: Option<Hold>,
+    /// What Auto Scaling says of it, where that was asked.
+    pub(crate) member: Member,
+    /// Its node, if the list of nodes has shown it already.
+    pub(crate) node: Option<drain_core::ids::NodeId>,
+}
+
+/// What became of one of them. A failure may be that of many.
+pub(crate) type Became = Result<Vec<ReportEntry>, Rc<Error>>;
+
+/// Looks the nodes of all instances up in as few calls as there can be, and sees each instance through, all at once:
+/// none waits for another. Answers are in the order of the questions.
+pub(crate) async fn see_through(world: &impl World, rules: &Rules<'_>, asked: Vec<Asked>) -> Vec<Became> {
+    let mut pieces: Vec<Vec<Asked>> = Vec::new();
+    for one in asked {
+        match pieces.last_mut() {
+            Some(piece) if piece.len() < TOGETHER => piece.push(one),
+            _ => pieces.push(vec![one]),
+        }
+    }
+    let looked_up = join_all(pieces.into_iter().map(|piece| look_up(world, rules, piece))).await;
+    let mut subjects: Vec<Result<Subject, Rc<Error>>> = looked_up.into_iter().flatten().collect();
+    if rules.sweeping && rules.policy.max_drains_per_group.is_some() {
+        queue(world, rules, &mut subjects).await;
+    }
+    join_all(subjects.into_iter().map(|subject| async move {
+        let subject = subject?;
+        let target = &subject.target;
+        let span = tracing::info_span!(
+            "drain",
+            instance_id = %target.instance,
+            auto_scaling_group = target.group.as_ref().map(tracing::field::display),
+            lifecycle_hook = target.hook.as_ref().map(tracing::field::display),
+        );
+        reconcile(world, rules, subject).instrument(span).await.map_err(Rc::new)
+    }))
+    .await
+}
+
+/// Looks the nodes of some instances up. A failure is the answer for each of them; a sweep keeps them alive instead.
+async fn look_up(
+    world: &impl World,
+    rules: &Rules<'_>,
+    asked: Vec<Asked>,
+) -> Vec<Result<Subject, Rc<Error>>> {
+    let paused = |hold: &Option<Hold>| rules.policy.pause || hold.as_ref().is_some_and(|hold| hold.paused);
+    let wanted: BTreeSet<InstanceId> = asked
+        .iter()
+        .filter(|one| !paused(&one.hold) && one.node.is_none())
+        .map(|one| one.target.instance.clone())
+        .collect();
+    let wanted: Vec<InstanceId> = wanted.into_iter().collect();
+    let read_at = world.now();
+    let nodes = if wanted.is_empty() { Ok(BTreeMap::new()) } else { find(world, rules, &wanted).await };
+    let nodes = nodes.map_err(Rc::new);
+    let subjects = asked.into_iter().map(|Asked { target, hold, member, node }| {
+        let found = match (&nodes, node) {
+            (_, Some(node)) => Found::Listed(vec![node]),
+            (Ok(nodes), None) => match nodes.get(&target.instance) {
+                Some(nodes) => Found::Nodes(nodes.clone(), read_at),
+                None => Found::Nothing,
+            },
+            (Err(error), None) if rules.sweeping => Found::Failed(error.obstacle()),
+            (Err(error), None) => return Err(Rc::clone(error)),
+        };
+        Ok(Subject { target, hold, member, found })
+    });
+    subjects.collect()
+}
+
+/// Looks nodes up by attribute. An event tries again as long as there is time, so that it is not lost; a sweep keeps
+/// the instances alive instead, and the next one looks again.
+async fn find(
+    world: &impl World,
+    rules: &Rules<'_>,
+    instances: &[InstanceId],
+) -> Result<BTreeMap<InstanceId, Vec<Node>>, Error> {
+    let mut attempts = 0;
+    let mut earlier = None;
+    loop {
+        let error = match world.nodes_by_attribute(instances).await {
+            Ok(nodes) => return Ok(nodes),
+            Err(error) => error.or_earlier(earlier),
+        };
+        attempts += 1;
+        let next = later(world.now(), world.backoff(attempts));
+        if rules.sweeping || !error.is_transient() || next > rules.ends {
+            if rules.sweeping {
+                tracing::error!(error_type = error.name(), "{}", error.explanation());
+            }
+            return Err(error);
+        }
+        earlier = Some(error);
+        world.sleep_until(next).await;
+    }
+}
+
+/// Lets no more nodes of a group drain than `MAX_DRAINS_PER_GROUP`, those first whose hooks began first. A soft limit:
+/// nobody keeps count between invocations, and what drains already goes on.
+async fn queue(world: &impl World, rules: &Rules<'_>, subjects: &mut [Result<Subject, Rc<Error>>]) {
+    let Some(limit) = rules.policy.max_drains_per_group else { return };
+    let mut groups: BTreeMap<GroupName, Vec<&mut Subject>> = BTreeMap::new();
+    for subject in subjects.iter_mut().filter_map(|subject| subject.as_mut().ok()) {
+        if let (Errand::Drain(_), Some(group)) = (subject.target.errand, &subject.target.group) {
+            groups.entry(group.clone()).or_default().push(subject);
+        }
+    }
+    for (group, members) in groups {
+        let drains = members.iter().filter(|subject| counts(&subject.found)).count();
+        let free = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(drains);
+        let mut waiting: Vec<_> = members.into_iter().filter(|subject| would_begin(&subject.found)).collect();
+        if waiting.len() <= free {
+            continue;
+        }
+        // Without this answer the order is that of the ids, which is as good as any.
+        let begun = world.ends_begun(&group).await.unwrap_or_else(|error| {
+            rules.failed(&error, &format!("when the hooks of {group} began could not be found out"));
+            BTreeMap::new()
+        });
+        waiting.sort_by_key(|subject| {
+            let target = &subject.target;
+            let known = target.hook_started_at.or_else(|| begun.get(&target.instance).copied());
+            (known.unwrap_or(Timestamp::MAX), target.instance.clone())
+        });
+        for subject in waiting.into_iter().skip(free) {
+            if let Some(hold) = &mut subject.hold {
+                hold.queued = true;
+            }
+        }
+    }
+}
+
+/// Whether a drain runs for this instance that takes one of the places. Interruptions take none.
+fn counts(found: &Found) -> bool {
+    let Found::Nodes(nodes, _) = found else { return false };
+    nodes.iter().any(|node| {
+        let stamp = node.last_drain.as_ref().and_then(LastDrain::stamp);
+        node.drain.is_some() && stamp.is_none_or(|stamp| stamp.cause != Some(Cause::Spot))
+    })
+}
+
+/// Whether this instance has a node that may get a drain.
+fn would_begin(found: &Found) -> bool {
+    let Found::Nodes(nodes, _) = found else { return false };
+    let down = |node: &Node| matches!(node.status, NodeStatus::Down(_));
+    nodes.iter().any(|node| node.drain.is_none() && !down(node))
+}
