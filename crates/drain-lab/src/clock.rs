@@ -27,6 +27,11 @@ impl Clock {
         Self::new(State::Running { offset: SignedDuration::ZERO })
     }
 
+    /// Runs as real time does, from another moment on.
+    pub fn running_from(now: Timestamp) -> Self {
+        Self::new(State::Running { offset: now.duration_since(Timestamp::now()) })
+    }
+
     /// Stands at `now` until [`Clock::advance`] turns it.
     pub fn stopped_at(now: Timestamp) -> Self {
         Self::new(State::Stopped { now })

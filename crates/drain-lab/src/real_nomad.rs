@@ -192,6 +192,13 @@ impl Cluster {
         self.api.call("DELETE", &format!("/v1/job/{job}"), None).await.map(drop)
     }
 
+    /// Ends the process of the client with this name, without a warning to anybody.
+    pub fn kill_client(&mut self, name: &str) {
+        if let Some(client) = self.clients.iter_mut().find(|client| client.name == name) {
+            client.agent.kill();
+        }
+    }
+
     /// Ends the server's process, without a warning to anybody.
     pub fn kill_server(&mut self) {
         self.server.kill();

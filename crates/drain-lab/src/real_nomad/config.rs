@@ -17,7 +17,13 @@ pub(super) struct ServerPorts {
 pub(super) fn server(data: &Path, ports: ServerPorts) -> Value {
     let mut config = agent("server", data, Ipv4Addr::LOCALHOST);
     config["ports"] = json!({"http": ports.http, "rpc": ports.rpc, "serf": ports.serf});
-    config["server"] = json!({"enabled": true, "bootstrap_expect": 1});
+    config["server"] = json!({
+        "enabled": true,
+        "bootstrap_expect": 1,
+        // A client that is gone is missed within seconds.
+        "min_heartbeat_ttl": "2s",
+        "heartbeat_grace": "2s",
+    });
     config
 }
 

@@ -33,18 +33,18 @@ fn named(text: &str, worker: &Worker) -> String {
 async fn the_message_names_no_instance() {
     let mut event = message("i-0123456789abcdef0");
     event.as_object_mut().unwrap().remove("EC2InstanceId");
-    insta::assert_snapshot!(told(&lab().await, &[], &event).await, @"MissingInstanceId: the event cannot be understood: the lifecycle message names no instance: it has no EC2InstanceId. Subscribe the function to the hook's SNS topic, or make it the hook's target; send it nothing else.");
+    insta::assert_snapshot!(told(&lab().await, &[], &event).await, @"MissingInstanceId: the event cannot be understood: the message names no instance: it has no EC2InstanceId. Send the function the messages of lifecycle hooks (by SNS, SQS, EventBridge or directly), the events of EC2 and AWS Health, and nothing else.");
 }
 
 #[tokio::test]
 async fn the_message_names_something_that_is_no_instance() {
     let event = message("i-0123\"] or true");
-    insta::assert_snapshot!(told(&lab().await, &[], &event).await, @r#"InvalidInstanceId: the event cannot be understood: the lifecycle message has an invalid EC2InstanceId: "i-0123\"] or true" is not an EC2 instance id (i- and 8 to 17 hexadecimal digits). Subscribe the function to the hook's SNS topic, or make it the hook's target; send it nothing else."#);
+    insta::assert_snapshot!(told(&lab().await, &[], &event).await, @r#"InvalidInstanceId: the event cannot be understood: the message has an invalid EC2InstanceId: "i-0123\"] or true" is not an EC2 instance id (i- and 8 to 17 hexadecimal digits). Send the function the messages of lifecycle hooks (by SNS, SQS, EventBridge or directly), the events of EC2 and AWS Health, and nothing else."#);
 }
 
 #[tokio::test]
 async fn the_event_is_none_that_we_know() {
-    insta::assert_snapshot!(told(&lab().await, &[], &json!({"hello": "world"})).await, @r#"UnknownEvent: the event cannot be understood: this is no event that the function knows: its fields are: "hello". Subscribe the function to the hook's SNS topic, or make it the hook's target; send it nothing else."#);
+    insta::assert_snapshot!(told(&lab().await, &[], &json!({"hello": "world"})).await, @r#"UnknownEvent: the event cannot be understood: this is no event that the function knows: its fields are: "hello". Send the function the messages of lifecycle hooks (by SNS, SQS, EventBridge or directly), the events of EC2 and AWS Health, and nothing else."#);
 }
 
 #[tokio::test]

@@ -36,6 +36,11 @@ pub(crate) async fn lab_before(ago: Duration) -> Lab {
     with_group(Clock::stopped_at(Timestamp::now() - SignedDuration::try_from(ago).unwrap())).await
 }
 
+/// A lab in which it is earlier, by `ago`, and time runs. The function's clock is always the real one.
+pub(crate) async fn lab_since(ago: Duration) -> Lab {
+    with_group(Clock::running_from(Timestamp::now() - SignedDuration::try_from(ago).unwrap())).await
+}
+
 async fn with_group(clock: Clock) -> Lab {
     let lab = Lab::start(clock).await.unwrap();
     lab.add_group(GROUP, 3600).unwrap();

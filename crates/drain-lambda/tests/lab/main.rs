@@ -2,14 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod announced;
 mod completes;
 mod drains;
+mod envelopes;
 mod errors;
 mod faults;
 mod harness;
 mod lookup;
 mod operators;
 mod plain;
+mod returns;
 mod stuck;
 mod sweep;
 mod transient;
+mod turns;

@@ -63,11 +63,14 @@ async fn every_schedule_is_a_sweep() {
 }
 
 #[tokio::test]
-async fn a_sweep_that_finds_nothing_is_one_call() {
+async fn a_sweep_that_finds_nothing_is_one_question_to_each_side() {
     let lab = lab().await;
     lab.add_worker(GROUP, 1).unwrap();
-    sweep(deploy_with_sweep(&lab, &[])).await;
-    assert_eq!(calls(&lab), ["DescribeAutoScalingGroups"]);
+    let lambda = deploy_with_sweep(&lab, &[]);
+    sweep(lambda).await;
+    assert_eq!(calls(&lab), ["DescribeAutoScalingGroups", "GetParameter", "GET /v1/nodes"]);
+    sweep(lambda).await;
+    assert_eq!(calls(&lab)[3..], ["DescribeAutoScalingGroups", "GET /v1/nodes"], "the token is kept");
 }
 
 #[tokio::test]
@@ -135,7 +138,7 @@ async fn many_held_instances_are_looked_up_together_and_all_released() {
     let workers: Vec<Worker> = (1..=40).map(|number| ending(&lab, number)).collect();
     let run = sweep(deploy_with_sweep(&lab, &[("SWEEP_LINGER", "8s")])).await;
     assert_eq!(counted(&run), (1, 40));
-    assert_eq!(count(&lab, "GET /v1/nodes"), 1);
+    assert_eq!(count(&lab, "GET /v1/nodes"), 2, "one for all of them, one for nodes that may be given back");
     for worker in &workers {
         assert_released_when_empty(&lab, worker);
     }
@@ -193,7 +196,7 @@ async fn a_group_without_our_hook_is_not_looked_up_in_nomad() {
     let run = sweep(deploy_with_sweep(&lab, &[HOOKED])).await;
     assert_eq!(response(&run)["results"], json!([]));
     assert!(is_held(&lab, &worker));
-    assert_eq!(nomad_calls(&lab), Vec::<String>::new());
+    assert_eq!(nomad_calls(&lab), ["GET /v1/nodes"], "for nodes that may be given back");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod world;
 use std::io::Write as _;
 use std::time::Instant;
 
+use drain_lab::lab::Worker;
 use drain_lab::real_nomad::find;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -48,6 +49,9 @@ async fn the_function_drains_the_nodes_of_a_real_cluster() {
         a_token_that_does_not_see_every_namespace_releases_nothing(&world),
         a_token_with_a_role_releases_an_empty_node(&world),
         tasks_that_still_stop_when_the_drain_is_over_are_waited_for(&world),
+        an_interruption_brings_the_drain_of_a_recommendation_forward(&world),
+        a_node_that_is_given_back_looks_as_we_expect(&world),
+        the_node_of_an_ended_instance_is_purged_once_it_is_down(&mut world),
     }
 }
 
@@ -233,6 +237,105 @@ async fn tasks_that_still_stop_when_the_drain_is_over_are_waited_for(world: &Wor
     let late = released.as_nanosecond() - i128::from(ended);
     assert!(late < 2_000_000_000, "released {late} ns after the task had ended");
     assert!(i128::from(ended) - drained.as_nanosecond() > 1_000_000_000, "no test without a gap");
+}
+
+/// An event of EC2's, sent now.
+fn announced(kind: &str, worker: &Worker) -> Value {
+    json!({
+        "version": "0", "id": "782d5b4c-0f6f-1fd6-9d62-ecf6aed0a470", "detail-type": kind, "source": "aws.ec2",
+        "time": format!("{:.0}", Timestamp::now()),
+        "detail": {"instance-id": worker.instance_id, "instance-action": "terminate"},
+    })
+}
+
+async fn an_interruption_brings_the_drain_of_a_recommendation_forward(world: &World) {
+    let worker = world.eligible(0).await;
+    world.cluster.run_job(&job("patient", "batch", worker)).await.unwrap();
+    world.allocation("patient", |one| one["ClientStatus"] == "running").await;
+    let recommendation = announced("EC2 Instance Rebalance Recommendation", worker);
+    let run = world.invoke_with(&recommendation, &[("ON_REBALANCE", "drain")]).await;
+    assert_eq!(result(&run)["reason"], "drain_posted");
+    let before = world.node(worker).await;
+    assert_eq!(before["LastDrain"]["Meta"]["cause"], "rebalance");
+
+    let warning = announced("EC2 Spot Instance Interruption Warning", worker);
+    let run = world.invoke_with(&warning, &[]).await;
+    assert_eq!(result(&run)["reason"], "deadline_brought_nearer");
+    let after = world.node(worker).await;
+    let seconds = after["DrainStrategy"]["Deadline"].as_i64().unwrap() / 1_000_000_000;
+    assert!((100..=110).contains(&seconds), "{seconds}");
+    let meta = &after["LastDrain"]["Meta"];
+    assert_eq!((&meta["cause"], &meta["was-eligible"]), (&json!("spot"), &json!("true")));
+    assert_eq!(after["DrainStrategy"]["StartedAt"], before["DrainStrategy"]["StartedAt"]);
+}
+
+/// What `drain_core::decide` relies on when it gives a node back, of which no test can wait for the two minutes.
+async fn a_node_that_is_given_back_looks_as_we_expect(world: &World) {
+    let worker = &world.workers[0];
+    let changes = |node: &Value| {
+        let events = node["Events"].as_array().unwrap().clone();
+        let marked = events
+            .into_iter()
+            .filter(|event| event["Message"].as_str().is_some_and(|text| text.starts_with("Node marked as")));
+        marked.map(|event| event["Message"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // A drain of ours runs. The list shows it, with its stamp, among the nodes that take no work.
+    let filter = "/v1/nodes?filter=SchedulingEligibility%20%3D%3D%20%22ineligible%22";
+    let list = world.cluster.get(filter).await.unwrap();
+    let list = list.as_array().unwrap();
+    assert!(list.iter().all(|node| node["SchedulingEligibility"] == "ineligible"), "{list:?}");
+    let listed = list.iter().find(|node| node["ID"] == json!(worker.node_id)).unwrap();
+    assert_eq!(listed["LastDrain"]["Meta"]["instance-id"], json!(worker.instance_id));
+
+    // Neither a drain nor its end marks a node by hand.
+    let draining = world.node(worker).await;
+    let by_hand = changes(&draining).len();
+    let ended = json!({"DrainSpec": null, "MarkEligible": true});
+    let path = format!("/v1/node/{}", worker.node_id);
+    world.cluster.post(&format!("{path}/drain"), &ended).await.unwrap();
+    let given_back = world.node(worker).await;
+    assert_eq!(given_back["SchedulingEligibility"], "eligible");
+    assert_eq!(
+        (&given_back["DrainStrategy"], &given_back["LastDrain"]["Status"]),
+        (&Value::Null, &json!("canceled"))
+    );
+    assert!(changes(&given_back).len() <= by_hand, "{:?}", given_back["Events"]);
+
+    // Who disables it by hand leaves a mark, and leaves the record of the drain as it was.
+    world.cluster.stop_job("patient").await.unwrap();
+    world.cluster.post(&format!("{path}/eligibility"), &json!({"Eligibility": "ineligible"})).await.unwrap();
+    let disabled = world.node(worker).await;
+    assert_eq!(disabled["LastDrain"], given_back["LastDrain"]);
+    assert_eq!(
+        changes(&disabled).last().map(String::as_str),
+        Some("Node marked as ineligible for scheduling")
+    );
+
+    // A sweep looks at all of this, and finds nothing to do.
+    let sweep = json!({"action": "sweep"});
+    let run = world.invoke_with(&sweep, &[("SWEEP", "on"), ("AUTO_SCALING_GROUPS", GROUP)]).await;
+    let report = run.outcome.response().unwrap();
+    let restored = report["results"].as_array().unwrap().iter().any(|one| one["outcome"] == "restored");
+    assert!(!restored, "{report}");
+    assert_eq!(world.node(worker).await["SchedulingEligibility"], "ineligible");
+}
+
+async fn the_node_of_an_ended_instance_is_purged_once_it_is_down(world: &mut World) {
+    let worker = world.workers[0].clone();
+    let mut ended = announced("EC2 Instance State-change Notification", &worker);
+    ended["detail"]["state"] = json!("terminated");
+    let purge = [("PURGE_NODES", "on")];
+    let run = world.invoke_with(&ended, &[("PURGE_NODES", "on"), ("EVENT_LINGER", "100ms")]).await;
+    assert_eq!(result(&run)["reason"], "node_not_down", "its client lives");
+    world.cluster.kill_client(&worker.name);
+    world.down(&worker).await;
+    let run = world.invoke_with(&ended, &purge).await;
+    assert_eq!(
+        (&result(&run)["outcome"], &result(&run)["reason"]),
+        (&json!("completed"), &json!("node_purged"))
+    );
+    assert!(world.cluster.node(&worker.node_id).await.is_err(), "it is gone");
+    assert_eq!(result(&world.invoke_with(&ended, &purge).await)["reason"], "instance_ended");
 }
 
 fn took(since: Instant) -> String {

@@ -152,6 +152,14 @@ impl World {
         .await
     }
 
+    /// Waits until the servers miss a worker's client.
+    pub(crate) async fn down(&self, worker: &Worker) {
+        eventually(&format!("{} is down", worker.name), async || {
+            (self.node(worker).await["Status"] == "down").then_some(())
+        })
+        .await;
+    }
+
     /// Waits until an allocation of a job is as wanted.
     pub(crate) async fn allocation(&self, job: &str, is_so: impl Fn(&Value) -> bool) {
         eventually(&format!("{job} is so"), async || {
