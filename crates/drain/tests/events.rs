@@ -95,6 +95,10 @@ fn unknown_fields_are_ignored_and_optional_ones_may_be_missing() {
     for (name, event) in fixtures() {
         let Ok(serde_json::Value::Object(whole)) = serde_json::from_str(&event) else { continue };
         let expected = told(&event, &everything);
+        if expected.starts_with("error: this is no event") {
+            // The message quotes the fields.
+            continue;
+        }
         let mut odd = whole.clone();
         odd.insert("something-new".to_owned(), serde_json::json!({"of": ["any", {"kind": null}]}));
         if whole.contains_key("detail") {

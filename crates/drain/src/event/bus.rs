@@ -44,6 +44,10 @@ fn of_auto_scaling(
     let transition = match kind {
         "EC2 Instance-terminate Lifecycle Action" => "autoscaling:EC2_INSTANCE_TERMINATING",
         "EC2 Instance-launch Lifecycle Action" => "autoscaling:EC2_INSTANCE_LAUNCHING",
+        "EC2 Instance Terminate Successful" if is_back_in_pool(detail) => {
+            let explanation = format!("{}, of an instance that is in its warm pool now", quoted(kind));
+            return Ok(Message::Ignored(about(detail, Reason::GroupNotification, explanation)));
+        }
         "EC2 Instance Terminate Successful" => {
             let instance = needed(detail, INSTANCE)?;
             let group = descriptive(detail, "AutoScalingGroupName", GroupName::parse);
@@ -58,6 +62,11 @@ fn of_auto_scaling(
     let told = needed(detail, "LifecycleTransition")?;
     let via = Via { origin: Origin::Bus, told_at, hooks: Some(scope.bus_hooks) };
     parse_action(detail, told.as_deref().unwrap_or(transition), &via, scope)
+}
+
+/// Whether an instance has only left its group for the warm pool, from where it comes back with its node.
+fn is_back_in_pool(detail: &Fields<'_>) -> bool {
+    detail.text("Destination").as_deref() == Some("WarmPool")
 }
 
 fn of_ec2(

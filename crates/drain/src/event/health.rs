@@ -1,13 +1,13 @@
 //! What AWS Health plans to do to instances.
 
+use drain_core::ids::InstanceId;
 use drain_core::observation::{Cause, Errand};
 use drain_core::reason::Reason;
 use jiff::Timestamp;
 
 use super::bus::{announced, of_instance};
 use super::json::{Fields, Json};
-use super::lifecycle::instance_id;
-use super::{EventError, Message, Scope, ignored};
+use super::{EventError, Message, Scope, ignored, quoted};
 
 /// What an event asks for: one message for each instance that it names.
 pub(super) fn parse_event(
@@ -33,7 +33,7 @@ pub(super) fn parse_event(
     let mut messages = Vec::new();
     for entity in entities {
         if let Json::Object(entity) = Json::of(entity)? {
-            messages.push(of_entity(&entity, told_at)?);
+            messages.push(of_entity(&entity, told_at));
         }
     }
     if messages.is_empty() {
@@ -43,16 +43,17 @@ pub(super) fn parse_event(
 }
 
 /// An instance's id, or the ARN that ends with it.
-fn of_entity(entity: &Fields<'_>, told_at: Option<Timestamp>) -> Result<Message, EventError> {
+fn of_entity(entity: &Fields<'_>, told_at: Option<Timestamp>) -> Message {
     let value = entity.text("entityValue").unwrap_or_default();
     let id = value.rsplit('/').next().unwrap_or_default().to_owned();
     if entity.text("status").as_deref() == Some("RESOLVED") {
         let reason = Reason::ScheduledChangeIgnored;
-        return Ok(of_instance(Some(id), reason, "a scheduled change that is over for this instance"));
+        return of_instance(Some(id), reason, "a scheduled change that is over for this instance");
     }
-    if !id.starts_with("i-") {
-        return Ok(ignored(Reason::ForeignMessage, "a scheduled change of something that is no instance"));
-    }
-    let instance = instance_id(Some(id), "entityValue")?;
-    Ok(announced(instance, Errand::Drain(Cause::ScheduledChange), None, told_at))
+    // One that cannot be read keeps none of the others from being drained.
+    let Ok(instance) = InstanceId::parse(&id) else {
+        let explanation = format!("a scheduled change of {}, which is no instance", quoted(&value));
+        return ignored(Reason::ForeignMessage, &explanation);
+    };
+    announced(instance, Errand::Drain(Cause::ScheduledChange), None, told_at)
 }
