@@ -1,13 +1,14 @@
 //! The decision: what to do next about one instance. Pure, and the only place that decides.
 //!
-//! [`decide`] looks at the lifecycle action and at the instance's nodes together; [`node`] judges one node, [`story`]
-//! tells what earlier drains of it mean, and [`heartbeat`] when the next heartbeat is due. [`arrival`] decides about
-//! instances that come or come back, and [`ended`] about what is left of those that have ended.
+//! [`decide`] looks at the lifecycle action and at the instance's nodes together; [`node`] judges one node, [`post`] makes
+//! the drains that it asks for, [`story`] tells what earlier ones mean, and [`heartbeat`] when the next heartbeat is due.
+//! [`arrival`] decides about instances that come or come back, and [`ended`] about what is left of those that have ended.
 
 mod arrival;
 mod ended;
 mod heartbeat;
 mod node;
+mod post;
 mod story;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::ids::NodeId;
 use crate::observation::{
-    Cause, DrainSpec, Errand, Hold, Node, Nodes, Observation, Obstacle, Origin, SeenNode, Sight,
+    DrainSpec, Errand, Hold, Node, Nodes, Observation, Obstacle, Origin, SeenNode, Sight,
 };
 use crate::policy::{ActionResult, OnNodeNotFound, Policy};
 use crate::reason::Reason;
@@ -24,7 +25,7 @@ use crate::reason::Reason;
 pub use arrival::{GIVE_BACK_AFTER, may_come_back};
 pub use ended::is_of_a_termination;
 pub use node::{DEADLINE_TOLERANCE, STUCK_AFTER};
-pub use story::CANCEL_RESPITE;
+pub use story::{CANCEL_RESPITE, is_drained_for};
 
 /// What to do next.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -164,20 +165,34 @@ impl Held<'_> {
         }
     }
 
-    /// While others of its group drain first, a node takes no work, and waits.
+    /// While others of its group drain first, a node takes no work, and waits. One of an instance that comes back goes on
+    /// taking work: later nobody could tell that it did.
     fn in_turn(&self, node: &Node, verdict: Verdict) -> Verdict {
+        let Self { seen, hold, now, .. } = *self;
+        let last_call = self.last_call();
         match verdict {
             Verdict::Act(Action::Drain(request))
-                if self.hold.queued && request.reason == Reason::DrainPosted =>
+                if hold.queued && now < last_call && request.reason == Reason::DrainPosted =>
             {
-                if node.eligible {
+                if node.eligible && !seen.comes_back() {
                     Verdict::Act(Action::MakeIneligible(request.node))
                 } else {
-                    Verdict::Wait { until: Timestamp::MAX, why: Reason::WaitingForTurn }
+                    Verdict::Wait { until: last_call, why: Reason::WaitingForTurn }
                 }
             }
             verdict @ (Verdict::Act(_) | Verdict::Wait { .. } | Verdict::Stopped { .. }) => verdict,
         }
+    }
+
+    /// When a drain has to begin so that it can end while the hook is held: it is everybody's turn then. Where that leaves
+    /// no time, a third of it is for waiting.
+    fn last_call(&self) -> Timestamp {
+        let Self { seen, hold, policy, now } = *self;
+        let Some(started) = story::hook_start(seen, policy, now) else { return Timestamp::MAX };
+        let limit = hold.settings.map(|settings| settings.global_timeout);
+        let held = limit.into_iter().fold(policy.max_hold, SignedDuration::min);
+        let drains = policy.drain_deadline.saturating_add(policy.kill_grace);
+        later(started, held.saturating_sub(drains).max(held / 3))
     }
 
     /// Before a sweep begins something that no event asked for, a heartbeat proves that our hook holds the instance:
@@ -185,7 +200,7 @@ impl Held<'_> {
     /// Past `MAX_HOLD` no heartbeat is sent, so that nothing is begun either.
     fn begin(&self, action: Action) -> Decision {
         let Self { seen, hold, policy, now } = *self;
-        let comes_back = matches!(seen.target.cause(), Some(Cause::WarmPool | Cause::RootVolume));
+        let comes_back = seen.comes_back();
         let asked_for = match seen.target.origin {
             // Without a sweep no call about the hook comes before the drain.
             Origin::Event | Origin::Bus | Origin::Broadcast => !(comes_back && policy.sweep),

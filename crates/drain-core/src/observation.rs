@@ -28,6 +28,26 @@ pub struct Observation {
     pub first_look: Timestamp,
 }
 
+impl Observation {
+    /// Why its work has to move, if it has to. EC2 does not say for whom it stops an instance: one of a warm pool is
+    /// stopped to be started again.
+    pub fn cause(&self) -> Option<Cause> {
+        match (self.target.cause(), &self.member) {
+            (Some(Cause::StateChange), Member::InState(state))
+                if state.starts_with("Warmed:") && !state.starts_with("Warmed:Terminat") =>
+            {
+                Some(Cause::WarmPool)
+            }
+            (cause, _) => cause,
+        }
+    }
+
+    /// Whether the instance leaves only for a while.
+    pub fn comes_back(&self) -> bool {
+        self.cause().is_some_and(Cause::comes_back)
+    }
+}
+
 /// What Auto Scaling says of an instance.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Member {
@@ -148,6 +168,8 @@ pub struct Allocation {
     pub client: ClientStatus,
     /// When it last changed.
     pub modified_at: Option<Timestamp>,
+    /// At which raft index the servers gave it up (`lost`): they do so when its node is down.
+    pub lost_at: Option<u64>,
 }
 
 /// What an allocation's client says of it (`ClientStatus`).
@@ -178,6 +200,8 @@ pub struct Node {
     pub last_drain: Option<LastDrain>,
     /// Whether somebody has changed its eligibility by hand.
     pub by_hand: ByHand,
+    /// The availability zone of its instance, if it has found that out.
+    pub availability_zone: Option<String>,
     /// The raft index of its last change: an answer with a smaller one is older.
     pub modify_index: u64,
 }
@@ -197,6 +221,11 @@ impl ByHand {
     pub fn since(self, moment: Timestamp) -> bool {
         let end = moment.saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
         self.changed_at.max(self.known_since).is_some_and(|changed| changed > end)
+    }
+
+    /// The same, where what happened within that second counts as well.
+    pub fn perhaps_since(self, moment: Timestamp) -> bool {
+        self.changed_at.max(self.known_since).is_some_and(|changed| changed >= moment)
     }
 }
 
@@ -301,6 +330,14 @@ impl SeenNode {
             };
             runs && !(ignore_system_jobs && allocation.system)
         }))
+    }
+
+    /// Whether servers have given up an allocation since the node was read: then it must have gone down in between, and its
+    /// allocations show nothing of what runs there.
+    pub fn has_gone_down_since(&self) -> bool {
+        let Allocations::Listed(all) = &self.allocations else { return false };
+        self.node.status.reports()
+            && all.iter().any(|one| one.lost_at.is_some_and(|lost| lost > self.node.modify_index))
     }
 
     /// Whether there is an allocation that has to end before the instance may, and whose client is out of reach: it may run

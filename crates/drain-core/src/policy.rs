@@ -39,6 +39,8 @@ pub struct Policy {
     pub max_drains_per_group: Option<u32>,
     /// Whether the nodes of ended instances are purged (`PURGE_NODES`).
     pub purge_nodes: bool,
+    /// The AWS region whose instances Auto Scaling tells us of (`AWS_REGION`).
+    pub aws_region: Option<String>,
 }
 
 /// `LifecycleActionResult`: how a lifecycle action is completed.
@@ -90,6 +92,7 @@ impl Default for Policy {
             restore_after: SignedDuration::from_mins(30),
             max_drains_per_group: None,
             purge_nodes: false,
+            aws_region: None,
         }
     }
 }

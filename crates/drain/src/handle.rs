@@ -2,27 +2,23 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::rc::Rc;
 
-use drain_core::ids::{GroupName, InstanceId};
-use drain_core::observation::{Cause, Ending, Errand, Hold, Member, Origin, Target};
-use drain_core::reason::Reason;
-use futures_util::future::{join, join_all};
-use jiff::{SignedDuration, Timestamp};
+use drain_core::ids::InstanceId;
+use drain_core::observation::{Cause, Origin, Target};
+use futures_util::future::join;
+use jiff::Timestamp;
 
+use crate::admission::admit;
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::{Delivery, Message};
 use crate::invocation::{Handled, Times};
 use crate::later;
 use crate::reconcile::Rules;
-use crate::report::{Report, ReportEntry};
-use crate::sweep;
-use crate::together::{Asked, see_through};
-use crate::world::{Group, GroupInstance, Hook, World};
-
-/// An event that is older than this may be about an instance that has ended or has come back since.
-const LATE: SignedDuration = SignedDuration::from_mins(2);
+use crate::together::{Became, see_through};
+use crate::world::World;
 
 /// An instance, and which parts of the event named it.
 struct Named {
@@ -56,13 +52,16 @@ pub(crate) async fn handle(
     }
     let mut handled = Handled::of(&deliveries);
     let named = targets(deliveries, now, &mut handled);
-    let (named, asked) = admitted(world, config, &rules, named, &mut handled.report).await;
-    for (named, done) in named.iter().zip(see_through(world, &rules, asked).await) {
-        match done {
+    // Nobody asks anything about an interruption before its drain: it waits for no answer about others.
+    let (urgent, others): (Vec<Named>, Vec<Named>) =
+        named.into_iter().partition(|named| named.target.interrupts_by_itself());
+    let both = join(done(world, config, &rules, urgent), done(world, config, &rules, others)).await;
+    for (deliveries, became) in both.0.into_iter().chain(both.1) {
+        match became {
             Ok(entries) => handled.report.results.extend(entries),
             Err(error) => {
-                for delivery in &named.deliveries {
-                    handled.failed(*delivery, &error);
+                for delivery in deliveries {
+                    handled.failed(delivery, &error);
                 }
             }
         }
@@ -70,10 +69,35 @@ pub(crate) async fn handle(
     handled
 }
 
+/// What became of instances, and of which parts of the event.
+async fn done(
+    world: &impl World,
+    config: &Config,
+    rules: &Rules<'_>,
+    named: Vec<Named>,
+) -> Vec<(BTreeSet<usize>, Became)> {
+    let (targets, deliveries): (Vec<Target>, Vec<_>) =
+        named.into_iter().map(|named| (named.target, named.deliveries)).unzip();
+    let mut all = Vec::new();
+    let (mut asked, mut who) = (Vec::new(), Vec::new());
+    for (admitted, deliveries) in admit(world, config, rules, targets).await.into_iter().zip(deliveries) {
+        match admitted {
+            Ok(one) => {
+                asked.push(one);
+                who.push(deliveries);
+            }
+            Err(entry) => all.push((deliveries, Ok(vec![entry]))),
+        }
+    }
+    let became = see_through(world, rules, asked).await;
+    all.extend(who.into_iter().zip(became));
+    all
+}
+
 /// The instances that an event names, each once for whatever is to be done.
 fn targets(deliveries: Vec<Delivery>, now: Timestamp, handled: &mut Handled) -> Vec<Named> {
     let mut all: Vec<Named> = Vec::new();
-    let mut places: BTreeMap<(InstanceId, Task), usize> = BTreeMap::new();
+    let mut places: BTreeMap<InstanceId, Vec<usize>> = BTreeMap::new();
     for (index, delivery) in deliveries.into_iter().enumerate() {
         let messages = match delivery.messages {
             Ok(messages) => messages,
@@ -85,14 +109,17 @@ fn targets(deliveries: Vec<Delivery>, now: Timestamp, handled: &mut Handled) -> 
         for message in messages {
             match message {
                 Message::Target(target) => {
-                    let task = (target.instance.clone(), Task::of(target.errand));
-                    let place = *places.entry(task).or_insert(all.len());
-                    match all.get_mut(place) {
-                        Some(known) => {
-                            known.target = merged(&known.target, target, now);
-                            known.deliveries.insert(index);
-                        }
-                        None => all.push(Named { target, deliveries: BTreeSet::from([index]) }),
+                    let known = places.entry(target.instance.clone()).or_default();
+                    let same = known
+                        .iter()
+                        .copied()
+                        .find(|place| all.get(*place).is_some_and(|known| is_same(&known.target, &target)));
+                    if let Some(known) = same.and_then(|place| all.get_mut(place)) {
+                        known.target = merged(&known.target, target, now);
+                        known.deliveries.insert(index);
+                    } else {
+                        known.push(all.len());
+                        all.push(Named { target, deliveries: BTreeSet::from([index]) });
                     }
                 }
                 Message::Ignored(ignored) => {
@@ -105,24 +132,12 @@ fn targets(deliveries: Vec<Delivery>, now: Timestamp, handled: &mut Handled) -> 
     all
 }
 
-/// What is to be done, whatever the reason for it.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Task {
-    Drain,
-    Admit,
-    GiveBack,
-    Purge,
-}
-
-impl Task {
-    fn of(errand: Errand) -> Self {
-        match errand {
-            Errand::Drain(_) => Self::Drain,
-            Errand::Admit => Self::Admit,
-            Errand::GiveBack => Self::GiveBack,
-            Errand::Purge(_) => Self::Purge,
-        }
-    }
+/// Whether two parts of an event ask for the same, whatever their reasons. Each hook has a lifecycle action of its own.
+fn is_same(one: &Target, other: &Target) -> bool {
+    let is_same_hook = one.hook.is_none() || other.hook.is_none() || one.hook == other.hook;
+    one.instance == other.instance
+        && mem::discriminant(&one.errand) == mem::discriminant(&other.errand)
+        && is_same_hook
 }
 
 /// Of two reasons to drain an instance the hook's is the one that can be completed, and an interruption the one that does
@@ -138,208 +153,59 @@ fn merged(one: &Target, other: Target, now: Timestamp) -> Target {
     let interrupts = |target: &&Target| target.cause() == Some(Cause::Spot) && !target.is_too_late(now);
     let spot = [one, &other].into_iter().find(interrupts);
     let interrupted = spot.map(|target| (target.errand, target.told_at));
-    let mut first = if urgency(&other) > urgency(one) { other } else { one.clone() };
+    // Of two actions of one hook the newer one is the one that goes on.
+    let rank = |target: &Target| (urgency(target), target.told_at);
+    let mut first = if rank(&other) > rank(one) { other } else { one.clone() };
     if let Some((errand, told_at)) = interrupted {
         (first.errand, first.told_at) = (errand, told_at);
     }
     first
 }
 
-/// Leaves out what is not ours to look after, or not any more, and says so.
-async fn admitted(
-    world: &impl World,
-    config: &Config,
-    rules: &Rules<'_>,
-    named: Vec<Named>,
-    report: &mut Report,
-) -> (Vec<Named>, Vec<Asked>) {
-    let now = world.now();
-    let groups = if config.policy.sweep {
-        group_facts(world, config, rules, named.iter().map(|named| &named.target)).await
-    } else {
-        BTreeMap::new()
-    };
-    let asked: BTreeSet<InstanceId> = named
-        .iter()
-        .filter(|named| is_late(&named.target, now) || needs_state(&named.target))
-        .map(|named| named.target.instance.clone())
-        .collect();
-    let members = if asked.is_empty() {
-        Some(BTreeMap::new())
-    } else {
-        members(world, rules, &asked.iter().cloned().collect::<Vec<_>>()).await
-    };
-    let mut all = (Vec::new(), Vec::new());
-    for named in named {
-        let target = &named.target;
-        let member = match &members {
-            Some(members) if asked.contains(&target.instance) => member_of(members, &target.instance),
-            Some(_) | None if target.errand == Errand::Admit && !is_late(target, now) => {
-                // What its event says: a launch hook holds it.
-                Member::InState("Pending:Wait".to_owned())
-            }
-            Some(_) | None => Member::Unknown,
-        };
-        if let Some(entry) = over(target, &member, now) {
-            report.results.push(entry);
-            continue;
-        }
-        let facts = target.group.as_ref().and_then(|group| groups.get(group));
-        let watched = match (facts, &target.group) {
-            (Some(facts), _) => facts.watched,
-            // Without a sweep nobody has asked for tags. A hook that sends its messages to us means us.
-            (None, Some(group)) if target.origin != Origin::Event => config.groups.may_watch(group),
-            (None, _) => true,
-        };
-        if !watched {
-            report.results.push(not_watched(target));
-            continue;
-        }
-        if let Some(hook) = &target.hook
-            && config.policy.sweep
-            && target.errand != Errand::Admit
-            && !config.sweep_hooks().contains(hook)
-        {
-            rules.warn_once(&format!(
-                "SWEEP is on, and the sweep does not act on hook {hook}: name it in LIFECYCLE_HOOK_NAME, or nobody goes on \
-                 where this invocation ends"
-            ));
-        }
-        let hold = hold(rules, target, facts);
-        all.1.push(Asked { target: target.clone(), hold, member, node: None });
-        all.0.push(named);
+#[cfg(test)]
+mod tests {
+    use drain_core::ids::HookName;
+    use drain_core::observation::Errand;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
     }
-    all
-}
 
-/// Whether so much time has passed, or the way of the instance is such, that it may not be held any more.
-fn is_late(target: &Target, now: Timestamp) -> bool {
-    let old = target.told_at.is_some_and(|told| now.duration_since(told) > LATE);
-    match target.errand {
-        Errand::Drain(Cause::WarmPool | Cause::RootVolume) => true,
-        // An interruption has a limit of its own that is stricter, and no time to ask. What has ended does not come back.
-        Errand::Drain(Cause::Spot) | Errand::GiveBack | Errand::Purge(_) => false,
-        Errand::Drain(_) | Errand::Admit => old,
-    }
-}
-
-/// Whether the decision depends on what Auto Scaling says.
-fn needs_state(target: &Target) -> bool {
-    target.errand == Errand::Purge(Ending::Stopped)
-}
-
-/// What cannot be found out is `None`.
-async fn members(
-    world: &impl World,
-    rules: &Rules<'_>,
-    instances: &[InstanceId],
-) -> Option<BTreeMap<InstanceId, GroupInstance>> {
-    match world.members(instances).await {
-        Ok(members) => Some(members),
-        Err(error) => {
-            rules
-                .failed(&error, "whether the instances of late events are still held could not be found out");
-            None
+    fn told(hook: Option<&str>, cause: Cause, seconds: i64) -> Target {
+        Target {
+            instance: InstanceId::parse("i-0123456789abcdef0").unwrap(),
+            group: None,
+            hook: hook.map(|name| HookName::parse(name).unwrap()),
+            token: Some(seconds.to_string()),
+            errand: Errand::Drain(cause),
+            told_at: Some(at(seconds)),
+            hook_started_at: hook.map(|_| at(seconds)),
+            origin: if hook.is_some() { Origin::Event } else { Origin::Broadcast },
         }
     }
-}
 
-fn member_of(members: &BTreeMap<InstanceId, GroupInstance>, instance: &InstanceId) -> Member {
-    members.get(instance).map_or(Member::OfNoGroup, |member| Member::InState(member.state.clone()))
-}
-
-/// The answer to an event that comes too late. An instance that is late and not held any more has ended, or has come
-/// back. What cannot be found out is no reason to lose an event of a hook; of all others nobody knows whether they are
-/// still true.
-fn over(target: &Target, member: &Member, now: Timestamp) -> Option<ReportEntry> {
-    if target.is_too_late(now) && target.hook.is_none() {
-        let message =
-            format!("{} was to be interrupted more than two minutes ago. Nothing was done", target.instance);
-        return Some(ignored(target, Reason::TooLate, message));
-    }
-    if !is_late(target, now) {
-        return None;
-    }
-    let state = match member {
-        Member::InState(state) if target.errand == Errand::Admit && sweep::is_coming(state) => return None,
-        Member::InState(state) if target.errand != Errand::Admit && sweep::cause(state).is_some() => {
-            return None;
+    #[test]
+    fn of_two_actions_of_one_hook_the_newer_one_goes_on() {
+        let (old, new) = (told(Some("a"), Cause::Terminate, 0), told(Some("a"), Cause::Terminate, 60));
+        assert!(is_same(&old, &new));
+        for both in [[&old, &new], [&new, &old]] {
+            assert_eq!(merged(both[0], both[1].clone(), at(61)), new);
         }
-        Member::InState(state) => state.as_str(),
-        Member::OfNoGroup => "in no group",
-        Member::Unknown if target.origin != Origin::Broadcast => return None,
-        Member::Unknown => "nobody knows",
-    };
-    let message =
-        format!("{} is not held any more ({state}): the event is late. Nothing was done", target.instance);
-    Some(ignored(target, Reason::NoLongerHeld, message))
-}
+    }
 
-fn ignored(target: &Target, reason: Reason, message: String) -> ReportEntry {
-    tracing::info!(instance_id = %target.instance, reason = reason.as_str(), "ignored: {message}");
-    ReportEntry::of_instance(target, None, reason.outcome(), reason, message)
-}
-
-/// What Auto Scaling says of a group that an event names.
-struct GroupFacts {
-    /// Whether the sweep looks after it.
-    watched: bool,
-    paused: bool,
-    hooks: Vec<Hook>,
-}
-
-/// With a sweep, an event's group has to be one that the sweep looks after, and the hook's limit bounds the drain. Each
-/// group is asked about once.
-async fn group_facts(
-    world: &impl World,
-    config: &Config,
-    rules: &Rules<'_>,
-    targets: impl Iterator<Item = &Target>,
-) -> BTreeMap<GroupName, GroupFacts> {
-    let names: BTreeSet<&GroupName> = targets.filter_map(|target| target.group.as_ref()).collect();
-    let facts = names.into_iter().map(|name| async move {
-        let (group, hooks) = join(world.group(name), world.hooks(name)).await;
-        // What cannot be read is no reason to lose an event.
-        let group: Option<Group> = group.unwrap_or_else(|error| {
-            rules.failed(&error, &format!("group {name} could not be read, so that its tags are not known"));
-            None
-        });
-        let hooks = hooks.unwrap_or_else(|error| {
-            rules.failed(&error, &format!("the hooks of {name} could not be read"));
-            Vec::new()
-        });
-        let watched = match &group {
-            Some(group) => config.groups.watches(name, &group.tags),
-            None => config.groups.may_watch(name),
-        };
-        let paused = group.as_ref().is_some_and(sweep::is_paused);
-        (name.clone(), GroupFacts { watched, paused, hooks })
-    });
-    join_all(facts).await.into_iter().collect()
-}
-
-/// The hook that holds the target, as far as it is known.
-fn hold(rules: &Rules<'_>, target: &Target, facts: Option<&GroupFacts>) -> Option<Hold> {
-    let (group, hook) = (target.group.as_ref()?, target.hook.as_ref()?);
-    let ours = facts.and_then(|facts| facts.hooks.iter().find(|one| one.name == *hook));
-    let settings = ours.map(|ours| sweep::settings(rules, group, ours));
-    Some(Hold {
-        settings,
-        paused: facts.is_some_and(|facts| facts.paused),
-        // Only the sweep knows whose turn it is. An interruption does not wait.
-        queued: rules.policy.max_drains_per_group.is_some() && target.cause() != Some(Cause::Spot),
-        ..Hold::default()
-    })
-}
-
-fn not_watched(target: &Target) -> ReportEntry {
-    let reason = Reason::GroupNotWatched;
-    let group = target.group.as_ref().map_or("no group", GroupName::as_str);
-    let message = format!(
-        "{} is held by group {group}, which the sweep does not watch: tag it nomad-drain, or name it in \
-         AUTO_SCALING_GROUPS. Nothing was done",
-        target.instance
-    );
-    tracing::warn!(instance_id = %target.instance, auto_scaling_group = group, reason = reason.as_str(), "{message}");
-    ReportEntry::of_instance(target, None, reason.outcome(), reason, message)
+    #[test]
+    fn each_hook_has_an_action_of_its_own_and_what_names_none_is_about_all_of_them() {
+        let a = told(Some("a"), Cause::Terminate, 0);
+        assert!(!is_same(&a, &told(Some("b"), Cause::Terminate, 0)));
+        let spot = told(None, Cause::Spot, 5);
+        assert!(is_same(&a, &spot));
+        for both in [[&a, &spot], [&spot, &a]] {
+            let one = merged(both[0], both[1].clone(), at(10));
+            assert_eq!((&one.hook, one.cause(), one.told_at), (&a.hook, Some(Cause::Spot), Some(at(5))));
+            let late = merged(both[0], both[1].clone(), at(200));
+            assert_eq!(late, a, "it says nothing any more");
+        }
+    }
 }

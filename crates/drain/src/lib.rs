@@ -4,6 +4,7 @@
 //! `drain_core::decide` decides, and [`live`] reads and changes the [`world`]. A [`sweep`] finds its targets by itself.
 //! Start reading at [`reconcile`].
 
+mod admission;
 pub mod aws;
 pub mod config;
 mod error;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use drain_core::decide::is_drained_for;
 use drain_core::ids::{GroupName, InstanceId};
 use drain_core::observation::{Cause, Errand, Hold, LastDrain, Member, Node, NodeStatus, Target};
 use futures_util::future::join_all;
@@ -130,9 +131,14 @@ async fn queue(world: &impl World, rules: &Rules<'_>, subjects: &mut [Result<Sub
         }
     }
     for (group, members) in groups {
-        let drains = members.iter().filter(|subject| counts(&subject.found)).count();
+        // Of several hooks that may hold an instance each has a subject, and all of them one place.
+        let instances = |which: fn(&Subject) -> bool| -> BTreeSet<InstanceId> {
+            let some = members.iter().filter(|subject| which(subject));
+            some.map(|subject| subject.target.instance.clone()).collect()
+        };
+        let drains = instances(counts).len();
         let free = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(drains);
-        let mut waiting: Vec<_> = members.into_iter().filter(|subject| would_begin(&subject.found)).collect();
+        let waiting = instances(would_begin);
         if waiting.len() <= free {
             continue;
         }
@@ -141,13 +147,15 @@ async fn queue(world: &impl World, rules: &Rules<'_>, subjects: &mut [Result<Sub
             rules.failed(&error, &format!("when the hooks of {group} began could not be found out"));
             BTreeMap::new()
         });
-        waiting.sort_by_key(|subject| {
-            let target = &subject.target;
-            let known = target.hook_started_at.or_else(|| begun.get(&target.instance).copied());
-            (known.unwrap_or(Timestamp::MAX), target.instance.clone())
-        });
-        for subject in waiting.into_iter().skip(free) {
-            if let Some(hold) = &mut subject.hold {
+        let start = |instance: &InstanceId| begun.get(instance).copied();
+        let mut order: Vec<&InstanceId> = waiting.iter().collect();
+        order.sort_by_key(|instance| (start(instance).unwrap_or(Timestamp::MAX), *instance));
+        let queued: BTreeSet<&InstanceId> = order.into_iter().skip(free).collect();
+        for Subject { target, hold, .. } in
+            members.into_iter().filter(|one| queued.contains(&one.target.instance))
+        {
+            target.hook_started_at = target.hook_started_at.or_else(|| start(&target.instance));
+            if let Some(hold) = hold {
                 hold.queued = true;
             }
         }
@@ -155,17 +163,18 @@ async fn queue(world: &impl World, rules: &Rules<'_>, subjects: &mut [Result<Sub
 }
 
 /// Whether a drain runs for this instance that takes one of the places. Interruptions take none.
-fn counts(found: &Found) -> bool {
-    let Found::Nodes(nodes, _) = found else { return false };
+fn counts(subject: &Subject) -> bool {
+    let Found::Nodes(nodes, _) = &subject.found else { return false };
     nodes.iter().any(|node| {
         let stamp = node.last_drain.as_ref().and_then(LastDrain::stamp);
         node.drain.is_some() && stamp.is_none_or(|stamp| stamp.cause != Some(Cause::Spot))
     })
 }
 
-/// Whether this instance has a node that may get a drain.
-fn would_begin(found: &Found) -> bool {
-    let Found::Nodes(nodes, _) = found else { return false };
+/// Whether this instance has a node that may get a drain. One that is drained may wait for another hook.
+fn would_begin(subject: &Subject) -> bool {
+    let Found::Nodes(nodes, _) = &subject.found else { return false };
     let down = |node: &Node| matches!(node.status, NodeStatus::Down(_));
-    nodes.iter().any(|node| node.drain.is_none() && !down(node))
+    let over = |node: &Node| is_drained_for(&subject.target.instance, node);
+    nodes.iter().any(|node| node.drain.is_none() && !down(node) && !over(node))
 }

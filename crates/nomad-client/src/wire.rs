@@ -80,6 +80,11 @@ impl Node {
         self.attributes.get(crate::filter::INSTANCE_ID).map(String::as_str)
     }
 
+    /// The availability zone of that instance.
+    pub fn availability_zone(&self) -> Option<&str> {
+        self.attributes.get("platform.aws.placement.availability-zone").map(String::as_str)
+    }
+
     /// The host part of its HTTP address, as the list's `Address` has it.
     pub fn address(&self) -> &str {
         let host = self.http_addr.rsplit_once(':').map_or(self.http_addr.as_str(), |(host, _)| host);

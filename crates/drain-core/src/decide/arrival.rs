@@ -4,13 +4,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Action, Decision, Held, later};
 use crate::observation::{
-    Cause, LastDrain, LastDrainStatus, Member, Node, NodeStatus, Nodes, Observation, SeenNode,
+    Cause, DrainDeadline, LastDrain, LastDrainStatus, Member, Node, NodeStatus, Nodes, Observation,
+    RunningDrain, SeenNode,
 };
 use crate::policy::{ActionResult, Policy};
 use crate::reason::Reason;
 
 /// A drain that began so recently may have been seen before Auto Scaling's answer caught up with its cause.
 pub const GIVE_BACK_AFTER: SignedDuration = SignedDuration::from_mins(2);
+
+/// Nomad reckons a drain's end from the moment when the POST arrives, after all its repetitions.
+const POST_LASTS: SignedDuration = SignedDuration::from_secs(30);
 
 /// Whether a node that we drained may take work again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -104,6 +108,10 @@ fn may_be_given_back(
     if !is_ours || touched || takes_work || !node.status.reports() {
         return GiveBack::Never;
     }
+    if node.drain.as_ref().is_some_and(|running| !is_as_stamped(running, last)) {
+        // Somebody else's drain: on one of ours Nomad keeps our stamp if theirs has none.
+        return GiveBack::Never;
+    }
     let Some((way, at)) = came_back_by(last, policy) else { return GiveBack::Never };
     let in_use = match way {
         Way::Returned => state == "InService" || state.starts_with("Pending"),
@@ -114,6 +122,16 @@ fn may_be_given_back(
         true if now >= at => GiveBack::Now,
         true => GiveBack::At(at),
     }
+}
+
+/// Whether this drain goes on until the moment that our stamp on it says.
+fn is_as_stamped(running: &RunningDrain, last: &LastDrain) -> bool {
+    let (DrainDeadline::At(ends), Some(stamped)) =
+        (running.deadline, last.stamp().and_then(|stamp| stamp.deadline))
+    else {
+        return false;
+    };
+    ends.duration_since(stamped).abs() <= POST_LASTS
 }
 
 /// How an instance may come to need its node again.

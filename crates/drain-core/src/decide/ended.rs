@@ -29,7 +29,9 @@ pub(super) fn purge(seen: &Observation, ending: Ending, policy: &Policy) -> Deci
         Nodes::Known(nodes) => nodes,
     };
     let may = |node: &&SeenNode| {
-        is_down(&node.node) && (seen.target.origin != Origin::Sweep || is_left_over(&node.node))
+        is_down(&node.node)
+            && (seen.target.origin != Origin::Sweep || is_left_over(&node.node))
+            && !(must_be_gone && is_elsewhere(&node.node, policy))
     };
     if let Some(node) = nodes.iter().find(may) {
         return Decision::Act(Action::Purge(node.node.id.clone()));
@@ -43,6 +45,15 @@ pub(super) fn purge(seen: &Observation, ending: Ending, policy: &Policy) -> Deci
 
 fn is_down(node: &Node) -> bool {
     matches!(node.status, NodeStatus::Down(_))
+}
+
+/// Whether a node's instance is of another AWS region: a cluster may have groups in several, even of one name, and Auto
+/// Scaling knows only its own.
+fn is_elsewhere(node: &Node, policy: &Policy) -> bool {
+    let (Some(zone), Some(region)) = (&node.availability_zone, &policy.aws_region) else { return false };
+    // Zones are called `us-east-1a`, or `us-east-1-bos-1a`.
+    let rest = zone.strip_prefix(region.as_str());
+    rest.is_none_or(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// Whether a node shows that we drained it because its instance was to be terminated.

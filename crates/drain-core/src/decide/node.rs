@@ -1,17 +1,14 @@
 //! The judgement of one node.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Action, DrainRequest, Verdict, later, story};
+use super::{Action, Verdict, later, story};
 use crate::observation::{
-    Allocation, Allocations, Cause, ClientStatus, DrainDeadline, DrainSpec, LastDrainStatus, NodeStatus,
-    Observation, RunningDrain, SeenNode, Sight,
+    Allocation, Allocations, Cause, ClientStatus, DrainDeadline, LastDrainStatus, NodeStatus, Observation,
+    RunningDrain, SeenNode, Sight,
 };
 use crate::policy::Policy;
 use crate::reason::Reason;
-use crate::stamp;
 
 /// A deadline that is later than it may be by no more than this is left alone. A second POST moves a drain's deadline
 /// (Nomad: `ForceDeadline = now + Deadline`), so two deliveries of one event, seconds apart, must not cause one.
@@ -58,13 +55,14 @@ pub(super) fn judge(seen: &Observation, node: &SeenNode, policy: &Policy, now: T
 }
 
 /// The first step with a node, which does not depend on what runs on it: one that takes new work, or whose drain may
-/// go on for too long, gets a drain. Whoever is down is only made ineligible, so that it gets nothing if it comes back.
+/// go on for too long, gets a drain. Whoever is down is only made ineligible, so that it gets nothing if it comes back;
+/// unless it is to come back, and nobody could tell then that it took work before.
 pub(super) fn begin(seen: &Observation, node: &SeenNode, policy: &Policy, now: Timestamp) -> Verdict {
     const NOTHING: Verdict = Verdict::Wait { until: Timestamp::MAX, why: Reason::AllocationsRunning };
     let judged = Judged { seen, node, policy, now };
     let node = &node.node;
     if matches!(node.status, NodeStatus::Down(_)) {
-        return if node.eligible && node.drain.is_none() {
+        return if node.eligible && node.drain.is_none() && !seen.comes_back() {
             Verdict::Act(Action::MakeIneligible(node.id.clone()))
         } else {
             NOTHING
@@ -76,15 +74,23 @@ pub(super) fn begin(seen: &Observation, node: &SeenNode, policy: &Policy, now: T
     if let Some(until) = story::respite(seen, node, now) {
         return Verdict::Wait { until, why: Reason::DrainCancelled };
     }
-    let unasked = seen.hold.is_none() && story::of_this_action(seen, node, policy, now).is_none();
-    if node.eligible || unasked { judged.drain(Reason::DrainPosted) } else { NOTHING }
+    // Without a hook nobody looks at the node again: what runs there after a drain that was cancelled is drained now.
+    let cancelled = node.last_drain.as_ref().is_some_and(|last| last.status == LastDrainStatus::Canceled);
+    let unasked =
+        seen.hold.is_none() && (cancelled || story::of_this_action(seen, node, policy, now).is_none());
+    if node.eligible || unasked || judged.goes_another_way() {
+        judged.drain(Reason::DrainPosted)
+    } else {
+        NOTHING
+    }
 }
 
-struct Judged<'a> {
-    seen: &'a Observation,
-    node: &'a SeenNode,
-    policy: &'a Policy,
-    now: Timestamp,
+/// A node, and all that its judgement depends on.
+pub(super) struct Judged<'a> {
+    pub(super) seen: &'a Observation,
+    pub(super) node: &'a SeenNode,
+    pub(super) policy: &'a Policy,
+    pub(super) now: Timestamp,
 }
 
 impl Judged<'_> {
@@ -158,7 +164,7 @@ impl Judged<'_> {
         // What somebody has cancelled has to be done again, whatever its deadline was.
         let cancelled =
             node.node.last_drain.as_ref().is_some_and(|last| last.status == LastDrainStatus::Canceled);
-        let posted = match ours.filter(|_| !cancelled) {
+        let posted = match ours.filter(|_| !(cancelled || self.may_have_got_work(runs_on))) {
             Some(stamp) => Some(stamp.deadline),
             // Somebody else's drain, which we waited for, is over. Until when it would have gone on is not known any
             // more: what it has told to stop has as long as with a drain of ours. What it left out gets ours, and so
@@ -188,122 +194,36 @@ impl Judged<'_> {
         Verdict::Wait { until, why: Reason::AllocationsRunning }
     }
 
-    /// Our drain: within `DRAIN_DEADLINE`, never beyond what the hook can be held, and never later than the first one
-    /// of this action allowed.
-    fn drain(&self, reason: Reason) -> Verdict {
-        let Self { seen, node, policy, now } = *self;
-        let first = story::of_this_action(seen, &node.node, policy, now).and_then(|stamp| stamp.deadline);
-        let deadline = first.into_iter().fold(self.latest_deadline(), Timestamp::min);
-        let meta = self.stamp(deadline);
-        Verdict::Act(Action::Drain(DrainRequest {
-            node: node.node.id.clone(),
-            spec: DrainSpec::within(deadline.duration_since(now), policy.ignore_system_jobs),
-            meta: Some(meta),
-            reason,
-        }))
+    /// Whether somebody may have let work onto the node after its newest drain had ended.
+    fn was_touched(&self) -> bool {
+        self.over_since().is_some_and(|ended| self.node.node.by_hand.perhaps_since(ended))
     }
 
-    /// A drain that runs is left alone, whoever began it, unless it may go on for longer than it can: then its deadline
-    /// is brought nearer. It is never moved further away. What somebody else wrote on it stays.
-    fn bring_nearer(&self, running: &RunningDrain) -> Option<Verdict> {
-        let Self { seen, node, policy, now } = *self;
-        if matches!(seen.target.cause(), Some(Cause::Rebalance | Cause::ScheduledChange)) {
-            // Such an instance may stay: whoever drains it has the time that they gave it.
-            return None;
-        }
-        let ours = story::unbroken(seen, &node.node).is_some();
-        let allowed = match self.limit() {
-            // An adopted drain keeps a deadline that the hook can wait for.
-            Some(limit) => limit,
-            None => later(now, policy.drain_deadline),
-        };
-        let too_late = match running.deadline {
-            DrainDeadline::Never => true,
-            DrainDeadline::At(theirs) => theirs.duration_since(allowed) > DEADLINE_TOLERANCE,
-            DrainDeadline::Forced | DrainDeadline::Untold => false,
-        };
-        if !too_late {
-            return None;
-        }
-        let deadline = match running.deadline {
-            DrainDeadline::At(_) => allowed,
-            DrainDeadline::Never | DrainDeadline::Forced | DrainDeadline::Untold => self.latest_deadline(),
-        };
-        let meta = ours.then(|| self.stamp(deadline));
-        Some(Verdict::Act(Action::Drain(DrainRequest {
-            node: node.node.id.clone(),
-            spec: DrainSpec::within(deadline.duration_since(now), running.ignore_system_jobs),
-            meta,
-            reason: Reason::DeadlineBroughtNearer,
-        })))
+    /// Whether what runs there, or what we do not see, may be such work. We make a node ineligible ourselves in the second in
+    /// which the drain of an empty one ends.
+    fn may_have_got_work(&self, runs_on: bool) -> bool {
+        let since = self.over_since().is_some_and(|ended| self.node.node.by_hand.since(ended));
+        runs_on && self.was_touched() || !self.seen.sight.is_full() && since
     }
 
-    /// Nothing but system jobs has been running for a while, and the drain goes on: Nomad looks again when the drain
-    /// changes. Only for a token that sees everything: this drain stops whatever it does not see. And only on a node
-    /// that reports: the allocations of one that is out of reach may run there still, and it may be back in a moment.
-    fn end_stuck(&self, running: &RunningDrain) -> Option<Verdict> {
-        let Self { seen, node, now, .. } = *self;
-        let reports = node.node.status.reports();
-        if running.deadline == DrainDeadline::Forced || !seen.sight.is_full() || !reports {
-            return None;
-        }
-        if node.counted(true)?.next().is_some() {
-            return None;
-        }
-        // A change of the drain makes Nomad look again, and takes a moment as well.
-        let changed_at = node.node.last_drain.as_ref().and_then(|last| last.updated_at);
-        let quiet_since = self.last_change(running.started_at.max(changed_at).or(Some(seen.first_look)));
-        (now >= later(quiet_since, STUCK_AFTER)).then(|| {
-            Verdict::Act(Action::Drain(DrainRequest {
-                node: node.node.id.clone(),
-                spec: DrainSpec {
-                    deadline: DrainSpec::FORCE,
-                    ignore_system_jobs: running.ignore_system_jobs,
-                },
-                meta: None,
-                reason: Reason::StuckDrainEnded,
-            }))
-        })
+    fn over_since(&self) -> Option<Timestamp> {
+        let last = self.node.node.last_drain.as_ref();
+        last.filter(|last| last.status == LastDrainStatus::Complete)?.updated_at
     }
 
-    /// What we write on a drain that has to end by `deadline`. Only the first stamp of an unbroken story saw whether the
-    /// node was eligible before it was touched.
-    fn stamp(&self, deadline: Timestamp) -> BTreeMap<String, String> {
-        let Self { seen, node, policy, now } = *self;
-        let before = story::unbroken(seen, &node.node);
-        let hook_started_at = match seen.hold {
-            Some(_) => story::hook_start(seen, policy, now),
-            None => seen.target.hook_started_at,
+    /// Whether our stamp on this node says that the instance may be back, or may stay, where this event says otherwise:
+    /// nobody may give a node back to an instance that EC2 takes, and everybody may to one that was in a warm pool. A drain
+    /// does no harm to a node that is empty already, and takes the new stamp.
+    pub(super) fn goes_another_way(&self) -> bool {
+        let Self { seen, node, .. } = *self;
+        let Some(stamped) = story::unbroken(seen, &node.node).and_then(|stamp| stamp.cause) else {
+            return false;
         };
-        let cause = seen.target.cause().unwrap_or(Cause::Manual);
-        let entry = stamp::Entry {
-            // Every end of an instance is a change of its state as well: that says nothing of why.
-            cause: match before.as_ref().and_then(|before| before.cause) {
-                Some(earlier) if cause == Cause::StateChange => earlier,
-                _ => cause,
-            },
-            was_eligible: before
-                .as_ref()
-                .and_then(|before| before.was_eligible)
-                .unwrap_or_else(|| node.node.eligible || self.was_queued(hook_started_at)),
-            hook_started_at,
-            deadline,
-            earlier: before
-                .filter(|_| node.node.drain.is_some())
-                .and(node.node.last_drain.as_ref())
-                .map(|last| &last.meta),
-        };
-        stamp::write(&seen.target, entry)
-    }
-
-    /// Whether it was we who let the node take no more work, until it was its turn to drain: nothing else that we do
-    /// changes the eligibility of a node that is up. Where nobody says when the hook began, it was within the time that
-    /// an instance can be seen through.
-    fn was_queued(&self, hook_started_at: Option<Timestamp>) -> bool {
-        let Self { node, policy, now, .. } = *self;
-        let since = hook_started_at.unwrap_or_else(|| later(now, -story::longest_story(policy)));
-        let since_then = node.node.by_hand.changed_at.is_some_and(|changed| changed >= since);
-        policy.max_drains_per_group.is_some() && since_then
+        match seen.cause() {
+            Some(Cause::Spot) => stamped.comes_back() || stamped.may_survive(),
+            Some(Cause::WarmPool | Cause::RootVolume) => stamped.may_survive(),
+            _ => false,
+        }
     }
 
     /// Why an empty list of allocations proves nothing.
@@ -312,30 +232,6 @@ impl Judged<'_> {
             Sight::Unknown => Reason::NomadUnreachable,
             Sight::Everything | Sight::NotEverything => Reason::CannotSeeAllocations,
         }
-    }
-
-    /// When a drain that begins now has to end at the latest.
-    fn latest_deadline(&self) -> Timestamp {
-        let ours = later(self.now, self.policy.drain_deadline);
-        self.limit().map_or(ours, |limit| limit.min(ours))
-    }
-
-    /// Until when allocations may run, whatever the policy says: until EC2 ends the instance by itself, and as long as the
-    /// hook can be held.
-    fn limit(&self) -> Option<Timestamp> {
-        let Self { seen, .. } = *self;
-        seen.target.ends_at(seen.first_look).into_iter().chain(self.hook_limit()).min()
-    }
-
-    /// Until when allocations may run so that the hook can still be held while they stop. Not asked without a sweep:
-    /// such a set-up sends no heartbeats that could fill the time.
-    fn hook_limit(&self) -> Option<Timestamp> {
-        let Self { seen, policy, now, .. } = *self;
-        let settings = seen.hold.as_ref().and_then(|hold| hold.settings).filter(|_| policy.sweep)?;
-        let started = story::hook_start(seen, policy, now).unwrap_or(now);
-        let ends = later(started, settings.global_timeout);
-        // An instance that should be gone by now is held all the same: the start is not what we think.
-        (now < ends).then(|| later(ends, -policy.kill_grace))
     }
 
     fn deadline_of(&self, running: &RunningDrain) -> Option<Timestamp> {
@@ -349,7 +245,7 @@ impl Judged<'_> {
 
     /// When the newest allocation changed, or `other`, whichever is later; the first look if nobody says. That begins
     /// anew with every invocation: a node on which nothing is known to have run has been quiet for ever.
-    fn last_change(&self, other: Option<Timestamp>) -> Timestamp {
+    pub(super) fn last_change(&self, other: Option<Timestamp>) -> Timestamp {
         let Allocations::Listed(all) = &self.node.allocations else { return self.seen.first_look };
         let changes = all.iter().filter_map(|allocation| allocation.modified_at);
         let unknown = if all.is_empty() { Timestamp::MIN } else { self.seen.first_look };

@@ -4,7 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::later;
-use crate::observation::{LastDrain, LastDrainStatus, Node, Nodes, Observation};
+use crate::ids::InstanceId;
+use crate::observation::{Cause, LastDrain, LastDrainStatus, Node, Nodes, Observation};
 use crate::policy::Policy;
 use crate::stamp::Stamp;
 
@@ -34,6 +35,15 @@ pub(super) fn hook_start(seen: &Observation, policy: &Policy, now: Timestamp) ->
 /// The stamp that we left on this node for this instance, if nothing has put an end to that story since: the drain
 /// runs, or has ended, and the node is still ineligible because of it.
 pub(super) fn unbroken(seen: &Observation, node: &Node) -> Option<Stamp> {
+    unbroken_for(&seen.target.instance, node)
+}
+
+/// Whether a drain of ours for this instance has come to its end on this node, and nobody has touched the node since.
+pub fn is_drained_for(instance: &InstanceId, node: &Node) -> bool {
+    node.drain.is_none() && unbroken_for(instance, node).is_some()
+}
+
+fn unbroken_for(instance: &InstanceId, node: &Node) -> Option<Stamp> {
     let last = node.last_drain.as_ref()?;
     let goes_on = match last.status {
         LastDrainStatus::Draining => node.drain.is_some(),
@@ -43,7 +53,7 @@ pub(super) fn unbroken(seen: &Observation, node: &Node) -> Option<Stamp> {
         }
         LastDrainStatus::Canceled => false,
     };
-    ours(seen, last).filter(|_| goes_on).map(|(stamp, _)| stamp)
+    last.stamp().filter(|stamp| goes_on && stamp.instance == instance.as_str())
 }
 
 /// Our stamp of this very lifecycle action, whatever has become of its drain.
@@ -54,6 +64,10 @@ pub(super) fn of_this_action(
     now: Timestamp,
 ) -> Option<Stamp> {
     let (stamp, last) = ours(seen, node.last_drain.as_ref()?)?;
+    if seen.hold.is_some() && stamp.cause.is_some_and(Cause::may_survive) {
+        // What was only recommended was no hook's.
+        return None;
+    }
     let began_since = |moment: Timestamp| last.started_at.is_some_and(|began| began >= moment);
     let same = if let Some(started) = seen.target.hook_started_at {
         // Every delivery of an action's event carries the same `Time`.

@@ -54,6 +54,21 @@ impl Cause {
         }
     }
 
+    /// Whether the instance leaves only for a while, with its node.
+    pub fn comes_back(self) -> bool {
+        matches!(self, Self::WarmPool | Self::RootVolume)
+    }
+
+    /// Whether EC2 or AWS Health tells it, whatever Auto Scaling does.
+    pub fn is_announced(self) -> bool {
+        matches!(self, Self::Spot | Self::StateChange) || self.may_survive()
+    }
+
+    /// Whether the instance may stay.
+    pub fn may_survive(self) -> bool {
+        matches!(self, Self::Rebalance | Self::ScheduledChange)
+    }
+
     /// The cause that a stamp names; `None` if it is a word of a later version.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|cause| cause.as_str() == word)
@@ -148,6 +163,16 @@ impl Target {
     pub fn is_too_late(&self, now: Timestamp) -> bool {
         let age = self.told_at.map(|told| now.duration_since(told));
         self.cause() == Some(Cause::Spot) && age.is_some_and(|age| age > INTERRUPTION_NOTICE)
+    }
+
+    /// Whether EC2 takes it, and no hook can be asked to wait.
+    pub fn interrupts_by_itself(&self) -> bool {
+        self.cause() == Some(Cause::Spot) && self.hook.is_none()
+    }
+
+    /// Whether it may well stay: somebody recommends that it be empty, or announces something.
+    pub fn is_recommended(&self) -> bool {
+        self.cause().is_some_and(Cause::may_survive)
     }
 
     /// Why its work has to move, if it has to.

@@ -2,7 +2,8 @@
 
 use drain_core::decide::{Action, Decision, decide};
 use drain_core::observation::{
-    ByHand, Cause, Ending, Errand, LastDrainStatus, Member, Node, NodeStatus, Observation, Origin,
+    ByHand, Cause, DrainDeadline, Ending, Errand, LastDrainStatus, Member, Node, NodeStatus, Observation,
+    Origin,
 };
 use drain_core::policy::Policy;
 use drain_core::reason::Reason;
@@ -33,7 +34,15 @@ fn may_take_work_again(seen: &Observation, node: &Node, policy: &Policy, now: Ti
         }
         _ => false,
     };
-    untouched && two_minutes && fits
+    // Nomad keeps our stamp on a drain that somebody else posts over ours.
+    let goes_on_as_stamped =
+        node.drain.as_ref().is_none_or(|running| match (running.deadline, stamp.deadline) {
+            (DrainDeadline::At(ends), Some(stamped)) => {
+                ends.duration_since(stamped).abs() <= SignedDuration::from_secs(30)
+            }
+            _ => false,
+        });
+    untouched && two_minutes && fits && goes_on_as_stamped
 }
 
 proptest! {

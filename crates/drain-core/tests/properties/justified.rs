@@ -2,7 +2,8 @@
 
 use drain_core::decide::{Action, Decision, decide};
 use drain_core::observation::{
-    Allocation, Allocations, ClientStatus, DrainDeadline, NodeStatus, Nodes, Observation, SeenNode, Sight,
+    Allocation, Allocations, ClientStatus, DrainDeadline, LastDrainStatus, NodeStatus, Nodes, Observation,
+    SeenNode, Sight,
 };
 use drain_core::policy::{ActionResult, OnNodeNotFound, Policy};
 use drain_core::reason::Reason;
@@ -39,7 +40,10 @@ fn has_timed_out(node: &SeenNode, policy: &Policy, now: Timestamp) -> bool {
         },
         None => last.and_then(|last| {
             let ended = last.updated_at;
-            last.stamp().and_then(|stamp| stamp.deadline.max(ended))
+            let ours = last.stamp().and_then(|stamp| stamp.deadline.max(ended));
+            // What a drain that was not ours for this action has told to stop has as long as with one of ours.
+            let theirs = ended.filter(|_| last.status == LastDrainStatus::Complete);
+            ours.into_iter().chain(theirs.map(|ended| plus(ended, policy.drain_deadline))).min()
         }),
     };
     deadline.is_some_and(|deadline| plus(deadline, policy.kill_grace) <= now)

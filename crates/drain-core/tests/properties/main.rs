@@ -8,12 +8,15 @@ mod justified;
 mod strategies;
 mod world;
 
+use std::collections::BTreeMap;
+
 use drain_core::decide::{Action, Decision, DrainRequest, decide};
-use drain_core::observation::{DrainDeadline, Nodes, Observation, Origin, SeenNode};
+use drain_core::observation::{Cause, DrainDeadline, NodeStatus, Nodes, Observation, Origin, SeenNode};
 use drain_core::policy::Policy;
 use drain_core::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use strategies::{delays, moments, observations, policies};
 
@@ -21,7 +24,21 @@ use strategies::{delays, moments, observations, policies};
 /// test among the rules.
 fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
-    ProptestConfig { cases: usual.cases * 4, failure_persistence: None, ..usual }
+    // The same cases in every run, so that a change of the code is the only thing that can break a test. CONTRIBUTING tells
+    // how to search elsewhere.
+    let rng_seed = match usual.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(4),
+        chosen @ RngSeed::Fixed(_) => chosen,
+    };
+    ProptestConfig { cases: usual.cases * 4, failure_persistence: None, rng_seed, ..usual }
+}
+
+fn cause_of(meta: Option<&BTreeMap<String, String>>) -> Option<&String> {
+    meta.and_then(|meta| meta.get("cause"))
+}
+
+fn cause_before(node: &SeenNode) -> Option<&String> {
+    cause_of(node.node.last_drain.as_ref().map(|last| &last.meta))
 }
 
 fn posted(decision: &Decision) -> Option<&DrainRequest> {
@@ -51,7 +68,12 @@ proptest! {
         if let Some((request, running)) = posted(&decision).and_then(|request| Some((request, node(&seen, request).node.drain?))) {
             let ends = plus(now, request.spec.deadline.max(SignedDuration::ZERO));
             match running.deadline {
-                DrainDeadline::At(theirs) => prop_assert!(ends < theirs || request.spec.deadline.is_negative()),
+                // One that takes over the drain of another cause may be content with its deadline.
+                DrainDeadline::At(theirs) => prop_assert!(
+                    ends < theirs
+                        || request.spec.deadline.is_negative()
+                        || ends == theirs && cause_of(request.meta.as_ref()) != cause_before(node(&seen, request))
+                ),
                 DrainDeadline::Forced => prop_assert!(false, "nothing is nearer than now"),
                 DrainDeadline::Untold => prop_assert!(request.spec.deadline.is_negative()),
                 DrainDeadline::Never => {}
@@ -80,6 +102,8 @@ proptest! {
                 stamp.instance == seen.target.instance.as_str()
                     && stamp.hook_started_at.is_some()
                     && stamp.hook_started_at == seen.target.hook_started_at
+                    // What EC2 announced and did not do gave no time that would bind the hook.
+                    && !stamp.cause.is_some_and(Cause::is_announced)
             };
             if let Some(first) = stamp.filter(same).and_then(|stamp| stamp.deadline) {
                 prop_assert!(request.spec.deadline.is_negative() || plus(now, request.spec.deadline) <= first);
@@ -216,13 +240,12 @@ proptest! {
     fn what_could_be_completed_is_not_drained_later(
         seen in observations(), policy in policies(), now in moments(), later in delays(),
     ) {
-        let completes = match decide(&seen, &policy, now) {
-            // Its node may still be in the respite after a cancel.
-            Decision::Act(Action::Complete { reason, .. }) => reason != Reason::NodeDisconnected,
-            Decision::Act(_) | Decision::Wait { .. } | Decision::Finish(_) => false,
-        };
+        let completes = matches!(decide(&seen, &policy, now), Decision::Act(Action::Complete { .. }));
+        // One that is out of reach may still be in the respite after a cancel, or somebody's drain of it has just ended.
+        let out_of_reach = |seen: &SeenNode| matches!(seen.node.status, NodeStatus::Disconnected(_));
+        let is_any_out_of_reach = nodes(&seen).iter().any(out_of_reach);
         // Without a start, a drain of ours is in the end too old to be of this action.
-        if completes && seen.target.hook_started_at.is_some() {
+        if completes && !is_any_out_of_reach && seen.target.hook_started_at.is_some() {
             let decision = decide(&seen, &policy, plus(now, later));
             let begins = matches!(decision, Decision::Act(Action::Drain(_) | Action::MakeIneligible(_)));
             prop_assert!(!begins, "{:?}", decision);

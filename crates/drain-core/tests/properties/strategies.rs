@@ -115,16 +115,31 @@ fn nodes() -> BoxedStrategy<Node> {
     let drains = option::weighted(0.4, running_drains());
     let by_hand = (option::weighted(0.2, moments()), option::weighted(0.1, moments()));
     let by_hand = by_hand.prop_map(|(changed_at, known_since)| ByHand { changed_at, known_since });
-    (statuses(), any::<bool>(), drains, option::weighted(0.8, last_drains()), by_hand)
-        .prop_map(move |(status, eligible, drain, mut last_drain, by_hand)| {
+    let last_drains = (option::weighted(0.8, last_drains()), any::<bool>());
+    (statuses(), any::<bool>(), drains, last_drains, by_hand)
+        .prop_map(move |(status, eligible, mut drain, (mut last_drain, as_stamped), by_hand)| {
             let id = NodeId::parse("f7476465-4d6e-c0de-26d0-e383c49be940").unwrap();
             // A node that drains is ineligible, and its newest drain runs.
             if let Some(last) = last_drain.as_mut().filter(|_| drain.is_some()) {
                 last.status = LastDrainStatus::Draining;
             }
+            let stamped = last_drain.as_ref().and_then(LastDrain::stamp).and_then(|stamp| stamp.deadline);
+            if let (Some(running), Some(stamped), true) = (&mut drain, stamped, as_stamped) {
+                running.deadline = DrainDeadline::At(stamped);
+            }
             let eligible = eligible && drain.is_none();
             let name = "worker".to_owned();
-            Node { id, name, status, eligible, drain, last_drain, by_hand, modify_index: 1 }
+            Node {
+                id,
+                name,
+                status,
+                eligible,
+                drain,
+                last_drain,
+                by_hand,
+                availability_zone: None,
+                modify_index: 1,
+            }
         })
         .boxed()
 }
@@ -152,6 +167,7 @@ fn allocations() -> BoxedStrategy<Allocations> {
             wanted,
             client,
             modified_at,
+            lost_at: None,
         },
     );
     prop_oneof![
@@ -320,6 +336,7 @@ pub(crate) fn policies() -> BoxedStrategy<Policy> {
                     restore_after,
                     max_drains_per_group,
                     purge_nodes,
+                    aws_region: None,
                 }
             },
         )

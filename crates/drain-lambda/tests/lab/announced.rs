@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use drain_lab::aws::HealthEntity;
+use drain_lab::faults::Fault;
 use drain_lab::lab::{Lab, Route, Worker};
 use drain_lab::lambda::{InvocationRecord, Lambda};
 use drain_lab::nomad::{DrainRequest, NodeStatus};
@@ -304,4 +305,91 @@ async fn a_sweep_purges_what_terminations_have_left_behind_and_nothing_else() {
     );
     assert_eq!(lab.node(&ended), None);
     assert!(lab.node(&lives).is_some() && lab.node(&by_hand).is_some());
+}
+
+#[tokio::test]
+async fn what_may_survive_is_drained_only_where_the_sweep_can_give_it_back() {
+    let lab = listening().await;
+    let named = drain_lab::aws::GroupSettings::named;
+    let paused = named("paused").tag("nomad-drain", "on").tag("nomad-drain-hold", "on");
+    for settings in [named("off").tag("nomad-drain", "off"), named("untagged"), paused] {
+        lab.add_group_with(settings, []).unwrap();
+    }
+    let asked_for = [("ON_REBALANCE", "drain"), ("ON_SCHEDULED_CHANGE", "drain"), ("SWEEP", "on")];
+    let lambda = deploy(&lab, &asked_for);
+    for (number, group, reason) in
+        [(1, "off", "group_not_watched"), (2, "untagged", "group_not_watched"), (3, "paused", "paused")]
+    {
+        let worker = lab.add_worker(group, number).unwrap();
+        lab.aws.recommend_rebalance(&worker.instance_id).unwrap();
+        let run = newest(&lab, lambda).await;
+        assert_eq!(became(&run).1, reason);
+        assert_eq!(crate::harness::warnings(&run), Vec::<&str>::new(), "an account tells of every group");
+        lab.aws.schedule_change(&worker.instance_id, HealthEntity::Arn).unwrap();
+        assert_eq!(became(&newest(&lab, lambda).await).1, reason);
+        lab.aws.interrupt_spot(&worker.instance_id).unwrap();
+        assert_eq!(
+            became(&newest(&lab, lambda).await),
+            ("drain_started", "drain_posted"),
+            "that does not wait"
+        );
+    }
+    assert_eq!(posts(&lab), 3);
+}
+
+#[tokio::test]
+async fn an_interruption_waits_for_no_answer_about_others() {
+    let lab = lab().await;
+    let workers: Vec<Worker> = (1..=2).map(|number| lab.add_worker(GROUP, number).unwrap()).collect();
+    terminate(&lab, &workers[0]);
+    let lambda = deploy_with_sweep(&lab, &[]);
+    let groups = "DescribeAutoScalingGroups";
+    lab.faults.inject(groups, &Fault::Reset, 3);
+    let bodies = [crate::harness::message_of(&lab, &workers[0]), spot_warning(&workers[1], Duration::ZERO)]
+        .map(|body| body.to_string());
+    let records: Vec<Value> = bodies
+        .iter()
+        .map(|body| json!({"messageId": body.len().to_string(), "body": body, "eventSource": "aws:sqs"}))
+        .collect();
+    invoke_with(lambda, &json!({ "Records": records })).await;
+    let calls = crate::harness::calls(&lab);
+    let (drained, answered) =
+        (calls.iter().position(|call| call == POST), calls.iter().rposition(|call| call == groups));
+    assert!(drained.unwrap() < answered.unwrap(), "{calls:?}");
+    assert_eq!(posts(&lab), 2);
+}
+
+#[tokio::test]
+async fn one_that_leaves_its_group_for_the_warm_pool_has_not_ended() {
+    let lab = lab().await;
+    let worker = lab.add_worker(GROUP, 1).unwrap();
+    lab.nomad.set_status(&worker.node_id, NodeStatus::Down).unwrap();
+    let lambda = deploy(&lab, &[("PURGE_NODES", "on")]);
+    let detail = |destination: &str| {
+        json!({
+            "EC2InstanceId": worker.instance_id, "AutoScalingGroupName": GROUP,
+            "Origin": "AutoScalingGroup", "Destination": destination,
+        })
+    };
+    let kind = "EC2 Instance Terminate Successful";
+    let told = |detail: &Value| event(kind, "aws.autoscaling", Timestamp::now(), detail);
+    let run = invoke_with(lambda, &told(&detail("WarmPool"))).await;
+    assert_eq!(became(&run), ("ignored", "group_notification"));
+    assert!(lab.node(&worker).is_some());
+    let run = invoke_with(lambda, &told(&detail("EC2"))).await;
+    assert_eq!(became(&run), ("completed", "node_purged"));
+}
+
+#[tokio::test]
+async fn the_end_of_an_instance_of_a_group_that_is_not_watched_is_no_warning() {
+    let lab = lab().await;
+    lab.add_group_with(drain_lab::aws::GroupSettings::named("strangers"), []).unwrap();
+    let worker = lab.add_worker("strangers", 1).unwrap();
+    let lambda = deploy_with_sweep(&lab, &[("PURGE_NODES", "on")]);
+    let detail = json!({"EC2InstanceId": worker.instance_id, "AutoScalingGroupName": "strangers"});
+    let told = event("EC2 Instance Terminate Successful", "aws.autoscaling", Timestamp::now(), &detail);
+    let run = invoke_with(lambda, &told).await;
+    assert_eq!(became(&run), ("ignored", "group_not_watched"));
+    assert_eq!(crate::harness::warnings(&run), Vec::<&str>::new());
+    assert_eq!(count(&lab, "DescribeLifecycleHooks"), 0);
 }

@@ -187,3 +187,29 @@ async fn a_dead_letter_queue_that_is_redriven_a_day_later_drains_nothing_that_is
     let node = lab.node(&cycled).unwrap();
     assert!(node.eligible && node.last_drain.is_none());
 }
+
+#[tokio::test]
+async fn each_hook_of_an_instance_has_an_action_of_its_own_in_a_batch() {
+    let lab = lab().await;
+    let other =
+        drain_lab::aws::LifecycleHook { name: "other".to_owned(), ..drain_lab::models::Models::hook(3600) };
+    lab.aws.put_lifecycle_hook(GROUP, other).unwrap();
+    let worker = lab.add_worker(GROUP, 1).unwrap();
+    crate::harness::terminate(&lab, &worker);
+    let ours = crate::harness::message_of(&lab, &worker);
+    let mut theirs = ours.clone();
+    theirs["LifecycleHookName"] = "other".into();
+    theirs.as_object_mut().unwrap().remove("LifecycleActionToken");
+    let records: Vec<Value> = [ours, theirs]
+        .iter()
+        .enumerate()
+        .map(|(place, body)| json!({"messageId": place.to_string(), "body": body.to_string(), "eventSource": "aws:sqs"}))
+        .collect();
+    let lambda = deploy(&lab, &[]);
+    for _ in 0..2 {
+        invoke_with(lambda, &json!({ "Records": records })).await;
+    }
+    let completed: std::collections::BTreeSet<String> = completions(&lab, &worker).into_iter().collect();
+    assert_eq!(completed.len(), 2, "{completed:?}");
+    assert!(!is_held(&lab, &worker));
+}

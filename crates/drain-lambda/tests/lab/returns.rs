@@ -5,7 +5,8 @@ use std::time::Duration;
 use drain_lab::aws::{GroupSettings, LifecycleState};
 use drain_lab::lab::{Lab, Worker};
 use drain_lab::models::Models;
-use drain_lab::nomad::{NodeSpec, NodeStatus};
+use drain_lab::nomad::{DrainRequest, NodeSpec, NodeStatus};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::harness::{
@@ -100,6 +101,10 @@ async fn a_drain_that_still_runs_when_the_instance_is_back_is_ended_with_one_pos
     let lambda = deploy_with_sweep(&lab, &[POOL, ("DRAIN_DEADLINE", "12h")]);
     lab.aws.return_to_warm_pool(&worker.instance_id).unwrap();
     assert_eq!(became(&sweep(lambda).await), ("drain_started", "drain_posted"));
+    // The servers' clock here is not the function's, by which it stamps: as if it were.
+    let stamped: Timestamp = lab.node(&worker).unwrap().last_drain.unwrap().meta["deadline"].parse().unwrap();
+    let left = stamped.duration_since(lab.clock.now());
+    lab.nomad.drain(&worker.node_id, DrainRequest::with_deadline(left)).unwrap();
     // Somebody lets it go all the same, and it comes straight back: the client never stopped.
     let action = lab.aws.lifecycle_action(&worker.instance_id).unwrap();
     let meant = drain_lab::aws::ActionRef {
@@ -147,7 +152,7 @@ async fn an_instance_that_survives_a_recommendation_gets_its_node_back() {
     let lambda = deploy_with_sweep(&lab, &variables);
     let event = json!({
         "version": "0", "id": "1", "detail-type": "EC2 Instance Rebalance Recommendation",
-        "source": "aws.ec2", "time": jiff::Timestamp::now().to_string(),
+        "source": "aws.ec2", "time": Timestamp::now().to_string(),
         "detail": {"instance-id": worker.instance_id},
     });
     assert_eq!(became(&invoke_with(lambda, &event).await), ("drain_started", "drain_posted"));
@@ -165,7 +170,7 @@ async fn an_instance_whose_time_to_survive_has_not_passed_stays_drained() {
     let lambda = deploy_with_sweep(&lab, &[("ON_REBALANCE", "drain")]);
     let event = json!({
         "version": "0", "id": "1", "detail-type": "EC2 Instance Rebalance Recommendation",
-        "source": "aws.ec2", "time": jiff::Timestamp::now().to_string(),
+        "source": "aws.ec2", "time": Timestamp::now().to_string(),
         "detail": {"instance-id": worker.instance_id},
     });
     invoke_with(lambda, &event).await;
@@ -180,7 +185,7 @@ async fn a_node_that_was_drained_for_its_end_is_never_given_back() {
     let lambda = deploy_with_sweep(&lab, &[]);
     terminate(&lab, &worker);
     let mut message = message_of(&lab, &worker);
-    message["Time"] = jiff::Timestamp::now().to_string().into();
+    message["Time"] = Timestamp::now().to_string().into();
     invoke_with(lambda, &message).await;
     lab.advance(Duration::from_mins(10));
     sweep(lambda).await;
@@ -276,8 +281,53 @@ async fn a_node_that_waited_for_its_turn_is_given_back_like_any_other() {
     lab.advance(Duration::from_secs(1));
     let mut message = message_of(&lab, &worker);
     message["Destination"] = "WarmPool".into();
+    message["Time"] = Timestamp::now().to_string().into();
     assert_eq!(became(&invoke_with(lambda, &message).await), ("held", "waiting_for_turn"));
-    assert!(!lab.node(&worker).unwrap().eligible);
+    assert!(lab.node(&worker).unwrap().eligible, "else nobody could tell that it took work");
     sweep(lambda).await;
     assert_eq!(lab.node(&worker).unwrap().last_drain.unwrap().meta["was-eligible"], "true");
+}
+
+#[tokio::test]
+async fn an_instance_that_is_stopped_for_its_warm_pool_without_a_hook_is_given_back_too() {
+    let lab = lab_since(Duration::from_mins(80)).await;
+    lab.add_group_with(GroupSettings::named("pool").with_warm_pool(), []).unwrap();
+    let worker = lab.add_worker("pool", 1).unwrap();
+    let lambda = deploy_with_sweep(&lab, &[POOL]);
+    lab.aws.return_to_warm_pool(&worker.instance_id).unwrap();
+    let event = json!({
+        "version": "0", "id": "1", "detail-type": "EC2 Instance State-change Notification",
+        "source": "aws.ec2", "time": Timestamp::now().to_string(),
+        "detail": {"instance-id": worker.instance_id, "state": "stopping"},
+    });
+    assert_eq!(became(&invoke_with(lambda, &event).await), ("drain_started", "drain_posted"));
+    assert_eq!(lab.node(&worker).unwrap().last_drain.unwrap().meta["cause"], "warm-pool");
+    lab.quiet().await;
+    lab.advance(Duration::from_mins(4));
+    lab.aws.launch_from_warm_pool(&worker.instance_id).unwrap();
+    lab.quiet().await;
+    lab.advance(Duration::from_mins(1));
+    assert_eq!(became(&sweep(lambda).await), ("restored", "given_back"));
+    assert!(lab.node(&worker).unwrap().eligible);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_it_would_give_back() {
+    let lab = lab_since(Duration::from_mins(80)).await;
+    let worker = lab.add_worker(GROUP, 1).unwrap();
+    let stamp = [
+        ("managed-by", "nomad-drain"),
+        ("instance-id", worker.instance_id.as_str()),
+        ("cause", "warm-pool"),
+        ("was-eligible", "true"),
+    ];
+    let meta = stamp.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let ours = DrainRequest { meta, ..DrainRequest::with_deadline(SignedDuration::from_mins(1)) };
+    lab.nomad.drain(&worker.node_id, ours).unwrap();
+    lab.advance(Duration::from_mins(5));
+    let run = sweep(deploy_with_sweep(&lab, &[("DRY_RUN", "on")])).await;
+    assert_eq!(became(&run), ("ignored", "dry_run"));
+    let message = response(&run)["results"][0]["message"].as_str().unwrap();
+    assert!(message.contains(&worker.node_id) && message.contains("take work again"), "{message}");
+    assert!(!lab.node(&worker).unwrap().eligible);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use drain_lab::lab::{Lab, Worker};
+use drain_lab::models::Models;
 use drain_lab::nomad::JobSpec;
 
 use crate::harness::{
@@ -31,7 +32,7 @@ fn draining(lab: &Lab, workers: &[Worker]) -> Vec<bool> {
 #[tokio::test]
 async fn the_sweep_starts_so_many_drains_and_those_first_that_were_held_first() {
     let lab = lab_since(Duration::from_mins(30)).await;
-    lab.aws.put_lifecycle_hook(GROUP, drain_lab::models::Models::hook(300)).unwrap();
+    lab.aws.put_lifecycle_hook(GROUP, Models::hook(300)).unwrap();
     let workers = five(&lab);
     let lambda = deploy_with_sweep(&lab, &[LIMIT, ("DRAIN_IGNORE_SYSTEM_JOBS", "off")]);
     let event = invoke(&lab, lambda, &workers[4]).await;
@@ -86,4 +87,31 @@ async fn when_a_drain_is_over_the_next_one_begins() {
     assert_eq!(began, [0, 1, 2]);
     assert_eq!(posts(&lab), 3);
     assert!(workers.iter().all(|worker| !crate::harness::is_held(&lab, worker)));
+}
+
+#[tokio::test]
+async fn one_that_is_drained_and_waits_for_another_hook_keeps_nobody_from_its_turn() {
+    let lab = lab_since(Duration::from_mins(30)).await;
+    let logs = drain_lab::aws::LifecycleHook { name: "upload-logs".to_owned(), ..Models::hook(3600) };
+    lab.aws.put_lifecycle_hook(GROUP, logs).unwrap();
+    let workers: Vec<Worker> = (1..=2).map(|number| lab.add_worker(GROUP, number).unwrap()).collect();
+    let lambda = deploy_with_sweep(&lab, &[("MAX_DRAINS_PER_GROUP", "1")]);
+    for worker in &workers {
+        terminate(&lab, worker);
+        lab.advance(Duration::from_secs(20));
+        sweep(lambda).await;
+    }
+    assert!(workers.iter().all(|worker| crate::harness::is_held(&lab, worker)), "by the other hook");
+    assert_eq!(posts(&lab), 2);
+}
+
+#[tokio::test]
+async fn a_hook_that_the_sweep_does_not_act_on_waits_for_no_sweep() {
+    let lab = lab_since(Duration::from_mins(30)).await;
+    let workers = five(&lab);
+    let lambda = deploy_with_sweep(&lab, &[LIMIT]);
+    let mut message = crate::harness::message_of(&lab, &workers[0]);
+    message["LifecycleHookName"] = "another-name".into();
+    invoke_with(lambda, &message).await;
+    assert_eq!(draining(&lab, &workers), [true, false, false, false, false]);
 }

@@ -162,6 +162,7 @@ impl Config {
         let policy = Policy {
             // Without a sweep nobody would ever start those that wait.
             max_drains_per_group: policy.max_drains_per_group.filter(|_| policy.sweep),
+            aws_region: aws.region.clone(),
             ..policy
         };
 
@@ -239,6 +240,7 @@ fn policy(reader: &mut Reader<'_>) -> Policy {
         restore_after: reader.duration(&var::RESTORE_AFTER).unwrap_or_default(),
         max_drains_per_group: reader.count_if_set(&var::MAX_DRAINS_PER_GROUP),
         purge_nodes: reader.boolean(&var::PURGE_NODES).unwrap_or_default(),
+        aws_region: None,
     }
 }
 

@@ -28,7 +28,8 @@ fn env_and_region_alone_give_a_whole_configuration() {
     assert_eq!(config.node_lookup, NodeLookup::Auto);
     assert_eq!(config.agent_url, AgentUrl { template: "http://{ip}:4646".to_owned(), chosen: false });
     assert_eq!(config.hooks, None);
-    assert_eq!(config.policy, Policy::default());
+    let region = Some("eu-west-1".to_owned());
+    assert_eq!(config.policy, Policy { aws_region: region, ..Policy::default() });
     assert_eq!(config.aws.region.as_deref(), Some("eu-west-1"));
 }
 
@@ -104,7 +105,7 @@ fn hook_names_are_separated_by_commas() {
 #[test]
 fn unset_variables_mean_what_the_contract_says() {
     let config = parse(&[("ENV", "p"), ("REGION", "r")]).unwrap();
-    assert_eq!(config.policy, Policy::default());
+    assert_eq!(config.policy, Policy { aws_region: Some("r".to_owned()), ..Policy::default() });
     assert_eq!(config.sweep_linger, SignedDuration::from_secs(50));
     assert_eq!(config.event_linger, None);
     assert_eq!(config.poll_interval, SignedDuration::from_secs(5));
@@ -154,6 +155,7 @@ fn every_setting_reaches_the_policy() {
         restore_after: SignedDuration::from_mins(8),
         purge_nodes: true,
         max_drains_per_group: Some(9),
+        aws_region: config.aws.region.clone(),
     };
     assert_eq!(config.policy, expected);
     assert_eq!(config.sweep_linger, SignedDuration::from_secs(1));

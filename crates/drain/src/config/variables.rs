@@ -195,7 +195,7 @@ variables! {
     MAX_DRAINS_PER_GROUP {
         default: "",
         format: "number from 1 on",
-        meaning: "How many nodes of a group drain at once, more or less. The sweep starts the next ones, in the order in which their hooks began; those that wait take no work and are kept alive. Interruptions do not wait. Needs `SWEEP`. Without it, any number."
+        meaning: "How many nodes of a group drain at once, more or less. The sweep starts the next ones, in the order in which their hooks began; those that wait take no work and are kept alive, and nobody waits for longer than leaves time for its drain. What EC2 and AWS Health announce does not wait. Needs `SWEEP`. Without it, any number."
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn node(node: &wire::Node) -> Result<Node, Error> {
         drain: node.drain_strategy.as_ref().map(running_drain),
         last_drain: node.last_drain.as_ref().map(last_drain),
         by_hand: by_hand(node),
+        availability_zone: node.availability_zone().map(ToOwned::to_owned),
         modify_index: node.modify_index,
     })
 }
@@ -69,6 +70,7 @@ pub(super) fn allocation(allocation: &wire::Allocation) -> Allocation {
             _ => ClientStatus::Live,
         },
         modified_at: allocation.modify_time,
+        lost_at: (allocation.client_status == "lost").then_some(allocation.modify_index),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A look: everything that the next decision depends on.
 
+use drain_core::ids::InstanceId;
 use drain_core::observation::{Allocations, HookSettings, Node, Nodes, Obstacle, Origin, SeenNode, Sight};
 
 use jiff::Timestamp;
@@ -131,15 +132,11 @@ impl<W: World> Case<'_, W> {
         }
         let Nodes::Known(nodes) = &mut self.seen.nodes else { return };
         for seen in nodes.iter_mut().filter(|seen| seen.node.asks_for_allocations()) {
-            seen.allocations = match self.world.allocations(&seen.node.id).await {
-                Ok(list) => Allocations::Listed(list),
-                Err(error) => {
-                    note(&error, "the allocations could not be read");
-                    let obstacle = error.obstacle();
-                    self.failure = Some(error);
-                    Allocations::Unknown(obstacle)
-                }
-            };
+            if let Err(error) = what_runs(self.world, &self.seen.target.instance, seen).await {
+                note(&error, "the allocations could not be read");
+                seen.allocations = Allocations::Unknown(error.obstacle());
+                self.failure = Some(error);
+            }
         }
     }
 
@@ -237,6 +234,17 @@ impl<W: World> Case<'_, W> {
             }
         }
     }
+}
+
+/// Reads a node's allocations, and the node again if they are of a later time in which it went down.
+async fn what_runs(world: &impl World, instance: &InstanceId, seen: &mut SeenNode) -> Result<(), Error> {
+    seen.allocations = Allocations::Listed(world.allocations(&seen.node.id).await?);
+    if seen.has_gone_down_since()
+        && let Some(node) = world.node(instance, &seen.node.id).await?
+    {
+        seen.node = node;
+    }
+    Ok(())
 }
 
 fn known(nodes: Vec<Node>) -> Nodes {

@@ -43,7 +43,7 @@ impl<W: World> Case<'_, W> {
         if reason == Reason::InstanceEnded && self.purged {
             return self.entries(Outcome::Completed, Reason::NodePurged);
         }
-        if self.is_leftover() {
+        if self.is_leftover() && reason != Reason::DryRun {
             tracing::debug!(reason = reason.as_str(), "left as it is");
             return Vec::new();
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use drain_core::decide::DrainRequest;
 use drain_core::ids::{GroupName, HookName, InstanceId, NodeId};
 use drain_core::observation::{
-    Allocation, ByHand, Cause, DrainDeadline, Errand, Hold, LastDrain, LastDrainStatus, Member, Node,
-    NodeStatus, Origin, RunningDrain, Sight, Target,
+    Allocation, ByHand, Cause, ClientStatus, DrainDeadline, Errand, Hold, LastDrain, LastDrainStatus, Member,
+    Node, NodeStatus, Origin, RunningDrain, Sight, Target,
 };
 use drain_core::policy::ActionResult;
 use drain_http::HttpError;
@@ -40,6 +40,8 @@ struct Scripted {
     /// Answers to reads of the node that are older than the POST.
     stale_reads: Cell<u32>,
     denied: Cell<bool>,
+    /// The node goes down while its allocations are read.
+    falls_silent: Cell<bool>,
 }
 
 fn noon() -> Timestamp {
@@ -59,6 +61,7 @@ fn idle_node() -> Node {
         drain: None,
         last_drain: None,
         by_hand: ByHand::default(),
+        availability_zone: None,
         modify_index: 10,
     }
 }
@@ -80,6 +83,7 @@ impl Scripted {
             now: Cell::new(noon()),
             stale_reads: Cell::default(),
             denied: Cell::default(),
+            falls_silent: Cell::default(),
         }
     }
 
@@ -135,7 +139,20 @@ impl World for Scripted {
     }
 
     async fn allocations(&self, _id: &NodeId) -> Result<Vec<Allocation>, Error> {
-        Ok(Vec::new())
+        if !self.falls_silent.get() {
+            return Ok(Vec::new());
+        }
+        let mut node = self.node.borrow_mut();
+        (node.status, node.modify_index) = (NodeStatus::Down(noon()), 30);
+        Ok(vec![Allocation {
+            job: "web".to_owned(),
+            namespace: "default".to_owned(),
+            system: false,
+            wanted: false,
+            client: ClientStatus::Terminal,
+            modified_at: Some(noon()),
+            lost_at: Some(31),
+        }])
     }
 
     async fn sight(&self) -> Result<Sight, Error> {
@@ -307,6 +324,16 @@ async fn an_answer_that_is_older_than_our_own_post_is_not_believed() {
     let calls = world.calls.borrow();
     assert_eq!(calls.iter().filter(|call| **call == "POST").count(), 1, "{calls:?}");
     assert_eq!(calls.last(), Some(&"COMPLETE"));
+}
+
+#[tokio::test]
+async fn what_servers_give_up_while_we_read_is_no_end_of_it() {
+    let world = Scripted::new(&[Post::Accepted]);
+    world.falls_silent.set(true);
+    let entries = run(&world, Some(Hold::default())).await.unwrap();
+    assert_eq!(entries[0].outcome, "left_to_hook");
+    assert!(entries[0].message.contains("missed its heartbeats"), "{}", entries[0].message);
+    assert!(!world.calls.borrow().contains(&"COMPLETE"));
 }
 
 #[tokio::test]

@@ -58,3 +58,25 @@ fn nothing_is_purged_unless_it_was_asked_for() {
     ended(Ending::Terminated).policy(|policy| policy.purge_nodes = false).finishes(Reason::InstanceEnded);
     ended(Ending::Terminated).policy(|policy| policy.pause = true).finishes(Reason::InstanceEnded);
 }
+
+#[test]
+fn auto_scalings_silence_says_nothing_of_other_regions() {
+    let of_zone = |scene: Scene, zone: &str| {
+        scene.node(|node| node.availability_zone = Some(zone.to_owned())).policy(|policy| {
+            policy.aws_region = Some("us-east-1".to_owned());
+        })
+    };
+    let found =
+        || ended(Ending::Terminated).target(|target| target.origin = Origin::Sweep).member(Member::OfNoGroup);
+    let stopped = || ended(Ending::Stopped).member(Member::OfNoGroup);
+    for scene in [found, stopped] {
+        for ours in ["us-east-1a", "us-east-1-bos-1a"] {
+            of_zone(scene(), ours).purges(0);
+        }
+        for theirs in ["us-west-2a", "us-east-12a", "eu-central-1b"] {
+            of_zone(scene(), theirs).finishes(Reason::InstanceEnded);
+        }
+    }
+    // EC2 itself says that it is gone.
+    of_zone(ended(Ending::Terminated), "us-west-2a").purges(0);
+}

@@ -69,6 +69,23 @@ fn a_drain_that_still_runs_ends_with_it() {
 }
 
 #[test]
+fn somebody_elses_drain_on_which_nomad_has_kept_our_stamp_goes_on() {
+    let running = |deadline| {
+        let scene = held().because(Cause::Rebalance).drains(deadline).without_hook();
+        scene.errand(Errand::GiveBack).state("InService").after(mins(40))
+    };
+    running(DrainDeadline::At(at(HOUR + secs(30)))).gives_back(true);
+    running(DrainDeadline::At(at(HOUR - secs(30)))).gives_back(true);
+    for theirs in
+        [DrainDeadline::At(at(HOUR + secs(31))), DrainDeadline::At(at(mins(50))), DrainDeadline::Never]
+    {
+        running(theirs).finishes(Reason::NotGivenBack);
+    }
+    // It is over in a moment, and given back then.
+    running(DrainDeadline::Forced).finishes(Reason::NotGivenBack);
+}
+
+#[test]
 fn what_an_operator_has_decided_stands() {
     let back = || drained_for(Cause::WarmPool).state("InService");
     // Ineligible before our drain.

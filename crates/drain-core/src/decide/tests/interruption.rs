@@ -61,6 +61,40 @@ fn a_running_drain_is_brought_nearer() {
 }
 
 #[test]
+fn a_drain_of_which_the_instance_may_come_back_becomes_that_of_the_interruption() {
+    // Else the node would be given back, with the instance in service until it is dead.
+    for cause in [Cause::Rebalance, Cause::ScheduledChange, Cause::WarmPool, Cause::RootVolume] {
+        let over = held().because(cause).drained(mins(1)).announced_to_all().because(Cause::Spot);
+        let meta = over.posts_because(Reason::DrainPosted).meta.unwrap();
+        assert_eq!((&*meta["cause"], &*meta["was-eligible"]), ("spot", "true"));
+        let near = held().because(cause).drains(DrainDeadline::At(at(secs(60)))).announced_to_all();
+        let request = near.because(Cause::Spot).posts_because(Reason::DeadlineBroughtNearer);
+        assert_eq!((request.spec.deadline, &*request.meta.unwrap()["cause"]), (secs(60), "spot"));
+    }
+    for cause in [Cause::Terminate, Cause::Spot, Cause::StateChange, Cause::Manual] {
+        let over = held().because(cause).drained(mins(1)).announced_to_all();
+        over.because(Cause::Spot).finishes(Reason::AlreadyDrained);
+    }
+    let touched = held().because(Cause::Rebalance).drained(mins(1)).touched(mins(2)).announced_to_all();
+    touched.because(Cause::Spot).finishes(Reason::AlreadyDrained);
+}
+
+#[test]
+fn a_drain_of_which_the_instance_may_stay_becomes_that_of_the_way_to_the_pool() {
+    // Else a launch hook would wait for it to be in service, to which it does not come without the launch hook.
+    for (earlier, now) in [
+        (Cause::Rebalance, Cause::WarmPool),
+        (Cause::ScheduledChange, Cause::WarmPool),
+        (Cause::ScheduledChange, Cause::RootVolume),
+    ] {
+        let meta = held().because(earlier).drained(mins(1)).because(now).posts().meta.unwrap();
+        assert_eq!((&*meta["cause"], &*meta["was-eligible"]), (now.as_str(), "true"));
+        held().because(now).drained(mins(1)).completes(Reason::Drained);
+    }
+    held().because(Cause::Rebalance).drained(mins(1)).completes(Reason::Drained);
+}
+
+#[test]
 fn what_the_hook_needs_to_know_survives_an_interruption() {
     let scene = held().drains(DrainDeadline::At(at(HOUR))).announced_to_all().because(Cause::Spot);
     let meta = scene.posts().meta.unwrap();
@@ -80,6 +114,27 @@ fn a_drain_that_was_cancelled_is_begun_again_at_once_when_the_instance_ends_by_i
         let scene = held().because(Cause::Rebalance).cancelled(secs(30)).announced_to_all();
         scene.because(cause).after(mins(1)).posts_because(Reason::DrainPosted);
     }
+}
+
+#[test]
+fn a_drain_that_was_cancelled_and_left_the_node_ineligible_is_begun_again_too() {
+    for cause in [Cause::Spot, Cause::StateChange] {
+        let scene = held().because(Cause::Rebalance).cancelled(secs(30)).ineligible().announced_to_all();
+        scene.because(cause).after(mins(1)).posts_because(Reason::DrainPosted);
+    }
+    let again = held().because(Cause::Rebalance).cancelled(secs(30)).ineligible().announced_to_all();
+    again.clone().because(Cause::Rebalance).after(mins(1)).waits(Reason::DrainCancelled);
+    again.because(Cause::Rebalance).after(mins(6)).posts_because(Reason::DrainPosted);
+}
+
+#[test]
+fn an_interruption_that_did_not_come_does_not_bind_the_hook() {
+    // Its drain was cancelled, and the instance has outlived it: what runs now has the time that the hook has.
+    let scene = held().because(Cause::Spot).cancelled(mins(1)).because(Cause::Terminate);
+    let scene = scene.last_drain(|last| _ = last.meta.insert("deadline".into(), at(secs(110)).to_string()));
+    assert_eq!(scene.clone().after(mins(6)).posts().spec.deadline, HOUR);
+    let own = scene.last_drain(|last| _ = last.meta.insert("cause".into(), "terminate".into()));
+    assert_eq!(own.after(mins(6)).posts().spec.deadline, DrainSpec::FORCE);
 }
 
 #[test]
@@ -125,4 +180,24 @@ fn a_drain_for_a_recommendation_is_somebody_elses_to_the_hook_that_follows() {
     let held_now = scene.target(|target| target.hook_started_at = Some(at(HOUR)));
     held_now.clone().completes(Reason::Drained);
     held_now.runs([running()]).posts_because(Reason::DrainPosted);
+}
+
+#[test]
+fn an_instance_that_is_stopped_for_its_warm_pool_is_drained_as_one_that_comes_back() {
+    for state in ["Warmed:Pending:Proceed", "Warmed:Pending", "Warmed:Stopped"] {
+        let stopped = told(Cause::StateChange).state(state);
+        let request = stopped.posts_because(Reason::DrainPosted);
+        assert_eq!(
+            (request.spec.deadline, &*request.meta.unwrap()["cause"]),
+            (DrainSpec::FORCE, "warm-pool")
+        );
+        stopped.status(NodeStatus::Down(at(secs(0)))).finishes(Reason::AlreadyDrained);
+        let recommended = held().because(Cause::Rebalance).drained(mins(1)).announced_to_all();
+        let meta = recommended.because(Cause::StateChange).state(state).posts().meta.unwrap();
+        assert_eq!(meta["cause"], "warm-pool");
+    }
+    for state in ["InService", "Terminating:Wait", "Warmed:Terminating:Wait", "Warmed:Terminated"] {
+        let meta = told(Cause::StateChange).state(state).posts().meta.unwrap();
+        assert_eq!(meta["cause"], "state-change");
+    }
 }

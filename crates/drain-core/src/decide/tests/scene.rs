@@ -81,6 +81,7 @@ fn node(which: usize) -> SeenNode {
         drain: None,
         last_drain: None,
         by_hand: ByHand::default(),
+        availability_zone: None,
         modify_index: 1,
     };
     SeenNode { node, allocations: Allocations::Listed(Vec::new()) }
@@ -281,6 +282,7 @@ pub(super) fn running() -> Allocation {
         wanted: true,
         client: ClientStatus::Live,
         modified_at: None,
+        lost_at: None,
     }
 }
 

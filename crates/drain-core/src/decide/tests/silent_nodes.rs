@@ -20,6 +20,15 @@ fn a_node_that_is_down_is_made_ineligible_first_so_that_a_comeback_gets_nothing(
 }
 
 #[test]
+fn a_node_that_is_down_and_whose_instance_comes_back_stays_as_it_is() {
+    // Nobody could tell afterwards that it was not an operator who made it ineligible.
+    for cause in [Cause::WarmPool, Cause::RootVolume] {
+        assert_eq!(down(secs(-30)).because(cause).waits(Reason::NodeSilent), at(secs(30)));
+        down(secs(-30)).because(cause).after(secs(30)).completes(Reason::NodeDown);
+    }
+}
+
+#[test]
 fn a_node_that_is_down_is_done_after_its_grace_whatever_it_was_running() {
     for scene in [
         down(secs(-30)).ineligible(),

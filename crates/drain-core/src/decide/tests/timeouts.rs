@@ -29,6 +29,28 @@ fn after_the_drains_end_tasks_have_until_the_stamped_deadline_and_the_grace_afte
 }
 
 #[test]
+fn what_somebody_let_onto_the_node_after_its_drain_gets_one_of_its_own() {
+    // Eligible for a moment, by hand.
+    let early = held().drained(mins(10)).touched(mins(20)).after(mins(30)).runs([running()]);
+    assert_eq!(early.posts().spec.deadline, mins(30), "the first drain allowed no more");
+    let scene = held().drained(mins(10)).touched(mins(70)).after(mins(80));
+    assert_eq!(scene.clone().runs([running()]).posts().spec.deadline, DrainSpec::FORCE);
+    scene.clone().node(|node| node.eligible = true).posts();
+    scene.clone().runs([stopping()]).completes(Reason::DrainTimeout);
+    scene.clone().completes(Reason::Drained);
+    // Nomad tells the drain's end in whole seconds, cut off.
+    scene.clone().touched(mins(10)).runs([running()]).posts();
+    scene.clone().sight(Sight::NotEverything).posts();
+    // Nobody has touched it: what runs there has had its time.
+    let untouched = scene.touched(mins(9));
+    untouched.clone().runs([running()]).completes(Reason::DrainTimeout);
+    untouched.sight(Sight::NotEverything).completes(Reason::DrainTimeout);
+    // We ourselves make an empty node ineligible in the second in which its drain ends.
+    let ours = held().drained(mins(10)).touched(mins(10)).sight(Sight::NotEverything);
+    ours.after(mins(11)).waits(Reason::CannotSeeAllocations);
+}
+
+#[test]
 fn a_drain_that_ended_after_its_stamped_deadline_gives_the_grace_after_its_end() {
     let scene = held().drained(mins(61)).runs([stopping()]);
     assert_eq!(scene.clone().after(mins(61)).waits(Reason::AllocationsRunning), at(mins(63)));

@@ -10,8 +10,37 @@ fn queued() -> Scene {
 fn a_node_that_waits_for_its_turn_takes_no_more_work_and_is_kept_alive() {
     queued().runs([running()]).makes_ineligible(0);
     let waiting = queued().ineligible().runs([running()]);
-    assert_eq!(waiting.clone().waits(Reason::WaitingForTurn), Timestamp::MAX);
+    assert_eq!(waiting.clone().waits(Reason::WaitingForTurn), at(mins(58)));
     waiting.unheard().hold(|hold| hold.settings = None).heartbeats();
+}
+
+#[test]
+fn nobody_waits_for_longer_than_leaves_time_for_the_drain() {
+    // MAX_HOLD is two hours, DRAIN_DEADLINE one, KILL_GRACE two minutes.
+    let waiting = queued().ineligible().runs([running()]);
+    waiting.clone().after(mins(58) - SECOND).waits(Reason::WaitingForTurn);
+    waiting.clone().after(mins(58)).posts_because(Reason::DrainPosted);
+    // The hook holds for less than that: a third of it is for waiting.
+    let short = waiting.clone().hold(|hold| hold.settings.as_mut().unwrap().global_timeout = mins(60));
+    short.clone().after(mins(20) - SECOND).waits(Reason::WaitingForTurn);
+    short.after(mins(20)).posts_because(Reason::DrainPosted);
+    let unknown = waiting.target(|target| target.hook_started_at = None).after(HOUR);
+    assert_eq!(unknown.waits(Reason::WaitingForTurn), Timestamp::MAX, "MAX_HOLD has no beginning either");
+}
+
+#[test]
+fn one_that_comes_back_takes_work_while_it_waits_and_is_drained_even_if_nothing_runs() {
+    for cause in [Cause::WarmPool, Cause::RootVolume] {
+        let waiting = queued().because(cause);
+        waiting.clone().waits(Reason::WaitingForTurn);
+        waiting.clone().runs([running()]).waits(Reason::WaitingForTurn);
+        let turn = waiting.clone().hold(|hold| hold.queued = false);
+        assert_eq!(turn.posts().meta.unwrap()["was-eligible"], "true");
+        // An operator's hand stays what it is.
+        waiting.clone().ineligible().completes(Reason::Drained);
+        let turn = waiting.ineligible().runs([running()]).hold(|hold| hold.queued = false);
+        assert_eq!(turn.posts().meta.unwrap()["was-eligible"], "false");
+    }
 }
 
 #[test]
@@ -26,21 +55,23 @@ fn a_drain_that_runs_goes_on() {
 }
 
 #[test]
-fn when_its_turn_comes_the_stamp_knows_that_it_took_work_before() {
-    let turn = |scene: Scene| scene.hold(|hold| hold.queued = false).after(mins(5)).posts().meta.unwrap();
-    let ours = queued().ineligible().touched(secs(3)).runs([running()]);
-    assert_eq!(turn(ours.clone())["was-eligible"], "true");
-    assert_eq!(turn(ours.clone().touched(secs(-3)))["was-eligible"], "false");
-    // Of an instance on its way to the warm pool nobody may say when its hook began.
-    let unknown = |scene: Scene| turn(scene.target(|target| target.hook_started_at = None));
-    assert_eq!(unknown(ours.clone())["was-eligible"], "true");
-    assert_eq!(unknown(ours.clone().touched(-HOUR * 5))["was-eligible"], "false");
-    let unlimited = queued().ineligible().touched(secs(3)).runs([running()]);
-    let unlimited = unlimited.policy(|policy| policy.max_drains_per_group = None);
-    assert_eq!(turn(unlimited)["was-eligible"], "false", "then it was not we who did it");
+fn before_a_sweep_touches_a_waiting_node_a_heartbeat_proves_that_our_hook_holds_it() {
+    queued().found_by_the_sweep().runs([running()]).heartbeats();
 }
 
 #[test]
-fn before_a_sweep_touches_a_waiting_node_a_heartbeat_proves_that_our_hook_holds_it() {
-    queued().found_by_the_sweep().runs([running()]).heartbeats();
+fn a_node_that_is_drained_takes_no_place() {
+    let drained = |scene: Scene| {
+        let Nodes::Known(nodes) = &scene.seen.nodes else { panic!("no node") };
+        is_drained_for(&scene.seen.target.instance, &nodes[0].node)
+    };
+    assert!(drained(held().drained(mins(1))));
+    assert!(!drained(held()));
+    assert!(!drained(held().ineligible()));
+    assert!(!drained(held().drains(DrainDeadline::At(at(HOUR)))));
+    assert!(!drained(held().cancelled(mins(1))));
+    assert!(!drained(held().drained(mins(1)).touched(mins(2))), "it has been given back since, or disabled");
+    let other =
+        held().drained(mins(1)).last_drain(|last| _ = last.meta.insert("instance-id".into(), "i-1".into()));
+    assert!(!drained(other));
 }
