@@ -50,6 +50,8 @@ pub(crate) struct Ground {
 pub(crate) struct Mail {
     pub(crate) payload: String,
     pub(crate) deliveries: u32,
+    /// The instance that it announces something of, if no hook tells it.
+    pub(crate) announces: Option<String>,
 }
 
 impl Ground {
@@ -131,12 +133,18 @@ impl Ground {
             match event {
                 Event::Hook(notification) if matches!(notification.content, Content::Held { .. }) => {
                     if let Some(payload) = notification.lambda_payload() {
-                        self.inbox.borrow_mut().push(Mail { payload: payload.to_string(), deliveries: 0 });
+                        let payload = payload.to_string();
+                        self.inbox.borrow_mut().push(Mail { payload, deliveries: 0, announces: None });
                     }
                 }
                 Event::Ec2(event) => {
                     if let Ec2News::StateChanged(Ec2State::ShuttingDown | Ec2State::Stopped) = event.news {
                         self.end_machine(&event.instance_id);
+                    }
+                    if let Some(payload) = event.event_bridge_event() {
+                        let payload = payload.to_string();
+                        let announces = may_drain(&event.news).then(|| event.instance_id.clone());
+                        self.inbox.borrow_mut().push(Mail { payload, deliveries: 0, announces });
                     }
                 }
                 Event::Hook(_) => {}
@@ -214,4 +222,16 @@ impl Ground {
 /// The node that an instance's agent registers.
 pub(crate) fn node_of(instance: &str) -> NodeSpec {
     NodeSpec::new(format!("on-{}", &instance[2..8])).instance_id(instance)
+}
+
+/// Whether the function may drain a node because of this.
+fn may_drain(news: &Ec2News) -> bool {
+    match news {
+        Ec2News::StateChanged(state) => matches!(state, Ec2State::Stopping | Ec2State::ShuttingDown),
+        Ec2News::SpotInterruption
+        | Ec2News::RebalanceRecommendation
+        | Ec2News::ScheduledChange(_)
+        | Ec2News::CapacityReservationInterruption { .. } => true,
+        Ec2News::RootVolumeReplaced | Ec2News::ActivityEnded(_) => false,
+    }
 }

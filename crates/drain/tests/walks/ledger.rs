@@ -31,6 +31,8 @@ pub(crate) struct Ledger {
     begun: BTreeMap<String, Timestamp>,
     /// Since when each instance that is not held has been free.
     free_since: BTreeMap<String, Timestamp>,
+    /// When the function was last told that something will happen to each instance, by EC2 or AWS Health.
+    announced: BTreeMap<String, Timestamp>,
     drains: BTreeMap<(String, u64), Drains>,
     looks: BTreeMap<usize, Looks>,
     /// Since when sweeps have come every minute and Auto Scaling has answered.
@@ -60,6 +62,7 @@ impl Ledger {
             actions: BTreeMap::new(),
             begun: BTreeMap::new(),
             free_since: BTreeMap::new(),
+            announced: BTreeMap::new(),
             drains: BTreeMap::new(),
             looks: BTreeMap::new(),
             steady_since: None,
@@ -99,7 +102,7 @@ impl Ledger {
             if let Some(action) = now {
                 let terminating = ground.instance(instance).lifecycle_state.as_str() == "Terminating:Wait";
                 let has_node = || !terminating && !ground.nodes_of(instance).is_empty();
-                let node_since = node_since.or_else(|| has_node().then(|| ground.now()));
+                let node_since = has_node().then(|| node_since.unwrap_or_else(|| ground.now()));
                 let action = Action { held_by: action, begun_at, idle_since, terminating, node_since };
                 self.actions.insert(instance.clone(), action);
             }
@@ -179,14 +182,34 @@ impl Ledger {
         }
     }
 
+    /// EC2 or AWS Health has announced something of an instance, and the function is told.
+    pub(crate) fn announced(&mut self, now: Timestamp, instance: &str) {
+        self.announced.insert(instance.to_owned(), now);
+    }
+
+    /// Whether an announcement may be the reason for a drain: an invocation tries to begin as long as it lasts.
+    fn was_announced(&self, ground: &Ground, node: &NodeView) -> bool {
+        let at = node.instance_id.as_ref().and_then(|instance| self.announced.get(instance));
+        let lasts = SignedDuration::from_secs(i64::from(ground.setup.lambda_timeout));
+        at.is_some_and(|at| ground.now() <= later(*at, lasts + LOOK_LASTS))
+    }
+
     /// A node is made eligible again: only of an instance that is in use, at least two minutes after its drain began.
     pub(crate) fn gives_back(&mut self, ground: &Ground, node: &NodeView) {
         let Some(instance) = &node.instance_id else { return };
         let state = ground.instance(instance).lifecycle_state.as_str();
         let in_use = state == "InService" || state.starts_with("Pending");
-        let began = node.last_drain.as_ref().map(|last| last.started_at);
-        let rested = began.is_some_and(|began| ground.now().duration_since(began).as_secs() >= 119);
-        if !in_use || !rested {
+        // One that an operator begins while we look cannot be told from ours in time.
+        let ours = node.last_drain.as_ref().filter(|last| !last.meta.contains_key("by"));
+        let began = ours.map(|last| last.started_at);
+        let rested =
+            ours.is_none() || began.is_some_and(|began| ground.now().duration_since(began).as_secs() >= 119);
+        // It may have set out while we looked, and a call takes its time.
+        let left = self
+            .actions
+            .get(instance)
+            .is_some_and(|action| ground.now() <= later(action.begun_at, LOOK_LASTS));
+        if !(in_use || left) || !rested {
             let name = ground.name(instance);
             self.breaks(ground, format!("{name}: given back while it was {state}, drained at {began:?}"));
         }

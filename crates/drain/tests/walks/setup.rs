@@ -52,6 +52,7 @@ pub(crate) enum Place {
 }
 
 /// The variables that a walk sets.
+#[expect(clippy::struct_excessive_bools, reason = "each is a variable of its own")]
 #[derive(Clone, Debug)]
 pub(crate) struct Policies {
     pub(crate) sweep: bool,
@@ -69,6 +70,10 @@ pub(crate) struct Policies {
     pub(crate) sweep_linger: u32,
     pub(crate) event_linger: Option<u32>,
     pub(crate) poll: u32,
+    /// Whether recommendations and scheduled changes drain.
+    pub(crate) may_survive: bool,
+    pub(crate) restore_after: u32,
+    pub(crate) most_drains: Option<u32>,
 }
 
 /// A job.
@@ -159,8 +164,10 @@ fn policies() -> impl Strategy<Value = Policies> {
         prop_oneof![3 => Just("continue"), 1 => Just("abandon")],
         prop_oneof![3 => Just("continue"), 1 => Just("abandon"), 1 => Just("hold")],
     );
+    let returns = (any::<bool>(), 60_u32..2400, prop::option::weighted(0.1, 1_u32..=2));
     let looks = (prop_oneof![Just(1_u32), Just(20), Just(50)], prop::option::of(1_u32..40), 5_u32..25);
-    (switches, times, graces, words, looks).prop_map(|(switches, times, graces, words, looks)| Policies {
+    let all = (switches, times, graces, words, looks, returns);
+    all.prop_map(|(switches, times, graces, words, looks, returns)| Policies {
         sweep: switches.0,
         pause: switches.1,
         ignore_system_jobs: switches.2,
@@ -176,6 +183,9 @@ fn policies() -> impl Strategy<Value = Policies> {
         sweep_linger: looks.0,
         event_linger: looks.1,
         poll: looks.2,
+        may_survive: returns.0,
+        restore_after: returns.1,
+        most_drains: returns.2,
     })
 }
 
@@ -206,6 +216,9 @@ impl Setup {
             "SWEEP_LINGER" => seconds(policy.sweep_linger),
             "EVENT_LINGER" => policy.event_linger.and_then(seconds),
             "POLL_INTERVAL" => seconds(policy.poll),
+            "ON_REBALANCE" | "ON_SCHEDULED_CHANGE" => policy.may_survive.then(|| "drain".to_owned()),
+            "RESTORE_AFTER" => seconds(policy.restore_after),
+            "MAX_DRAINS_PER_GROUP" => policy.most_drains.map(|most| most.to_string()),
             _ => None,
         })
         .unwrap()

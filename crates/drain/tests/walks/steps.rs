@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use drain_lab::aws::{ActionRef, ActionResult};
+use drain_lab::aws::{ActionRef, ActionResult, HealthEntity};
 use drain_lab::nomad::NodeStatus;
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -21,6 +21,9 @@ pub(crate) enum Step {
     Terminate(usize),
     ReturnToWarmPool(usize),
     LaunchFromWarmPool(usize),
+    Interrupt(usize),
+    Recommend(usize),
+    ScheduleChange(usize),
     Mail(Delivery, usize),
     Sweep,
     GoOn { who: usize, awaits: u32, pick: usize },
@@ -62,6 +65,9 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
         10 => one().prop_map(Step::Terminate),
         2 => one().prop_map(Step::ReturnToWarmPool),
         2 => one().prop_map(Step::LaunchFromWarmPool),
+        1 => one().prop_map(Step::Interrupt),
+        2 => one().prop_map(Step::Recommend),
+        1 => one().prop_map(Step::ScheduleChange),
         12 => one().prop_map(|mail| Step::Mail(Delivery::Once, mail)),
         3 => one().prop_map(|mail| Step::Mail(Delivery::Duplicate, mail)),
         2 => one().prop_map(|mail| Step::Mail(Delivery::Again, mail)),
@@ -99,6 +105,9 @@ impl Step {
             Self::Terminate(_) => "terminate",
             Self::ReturnToWarmPool(_) => "return to warm pool",
             Self::LaunchFromWarmPool(_) => "launch from warm pool",
+            Self::Interrupt(_) => "interrupt",
+            Self::Recommend(_) => "recommend",
+            Self::ScheduleChange(_) => "schedule a change",
             Self::Mail(Delivery::Once, _) => "deliver",
             Self::Mail(Delivery::Duplicate, _) => "duplicate",
             Self::Mail(Delivery::Again, _) => "deliver again",
@@ -147,6 +156,11 @@ impl Step {
             Self::Terminate(one) => _ = ground.aws.terminate_instance(instance(&ground, one)),
             Self::ReturnToWarmPool(one) => _ = ground.aws.return_to_warm_pool(instance(&ground, one)),
             Self::LaunchFromWarmPool(one) => launch(&ground, instance(&ground, one)),
+            Self::Interrupt(one) => _ = ground.aws.interrupt_spot(instance(&ground, one)),
+            Self::Recommend(one) => _ = ground.aws.recommend_rebalance(instance(&ground, one)),
+            Self::ScheduleChange(one) => {
+                _ = ground.aws.schedule_change(instance(&ground, one), HealthEntity::Arn);
+            }
             Self::SomebodyCompletes(one) => complete(&ground, instance(&ground, one)),
             Self::FailCalls(call, kind, calls) => {
                 let until = later(ground.now(), SignedDuration::from_hours(1));

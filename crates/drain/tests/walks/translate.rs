@@ -21,6 +21,7 @@ pub(crate) fn node(view: &lab::NodeView) -> seen::Node {
         drain: view.drain.as_ref().map(running_drain),
         last_drain: view.last_drain.as_ref().map(last_drain),
         by_hand: by_hand(view),
+        availability_zone: None,
         modify_index: view.modify_index,
     }
 }
@@ -84,5 +85,6 @@ pub(crate) fn allocation(view: &lab::AllocView) -> seen::Allocation {
             lab::ClientStatus::Complete | lab::ClientStatus::Lost => seen::ClientStatus::Terminal,
         },
         modified_at: Some(view.ended_at.unwrap_or(view.created_at)),
+        lost_at: (view.client == lab::ClientStatus::Lost).then_some(view.modify_index),
     }
 }

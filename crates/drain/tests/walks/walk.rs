@@ -56,6 +56,9 @@ impl Walk {
 
     /// Invokes the function with an event.
     pub(crate) fn deliver(&mut self, mut mail: Mail) {
+        if let Some(instance) = &mail.announces {
+            self.ground.ledger.borrow_mut().announced(self.ground.now(), instance);
+        }
         mail.deliveries += 1;
         match event::parse(&mail.payload, &self.ground.config.scope()) {
             Ok(event) => self.invoke(event, Some(mail)),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use drain_lab::nomad::{AllocView, ClientStatus, JobKind, NodeStatus, NodeView};
+use drain_lab::nomad::{AllocView, ClientStatus, DesiredStatus, JobKind, NodeStatus, NodeView};
 use jiff::Timestamp;
 
 use super::{LOOK_LASTS, Ledger, TOLERANCE, later};
@@ -111,6 +111,10 @@ impl Ledger {
             let over = |deadline: Option<Timestamp>| {
                 deadline.is_some_and(|deadline| now >= later(deadline, self.policy.kill_grace - TOLERANCE))
             };
+            let told = over(self.told(node));
+            let allocs = ground.nomad.allocations_on(&node.id);
+            let stops = |id: &str| allocs.iter().any(|one| one.id == id && one.desired != DesiredStatus::Run);
+            let at_risk: BTreeSet<&String> = at_risk.into_iter().filter(|id| !(told && stops(id))).collect();
             let deadline_over = over(self.deadline(node)) || read.is_some_and(|read| over(read.deadline));
             if !at_risk.is_empty() && !deadline_over {
                 let (count, node) = (at_risk.len(), &node.name);

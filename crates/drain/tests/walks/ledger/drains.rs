@@ -19,6 +19,8 @@ const MOST_POSTS: u32 = 5;
 pub(super) struct Drains {
     /// When the newest drain stops what is left; `None` if nothing does.
     deadline: Option<Timestamp>,
+    /// The same of the drain after which somebody let new work onto the node.
+    told: Option<Timestamp>,
     /// The lifecycle action for which we posted, and when the first of these drains had to end.
     ours: Option<(String, Timestamp)>,
     /// The newest lifecycle action for which we posted.
@@ -44,10 +46,12 @@ impl Ledger {
             && ground.instance(instance).lifecycle_state == LifecycleState::InService
             && self.free_since.get(instance).is_some_and(|since| ground.now() > later(*since, LOOK_LASTS))
             && self.policy.sweep
+            && !self.was_announced(ground, node)
         {
             self.breaks(ground, format!("{name}: drained although its instance is in service"));
         }
         let ends = later(ground.now(), deadline.max(SignedDuration::ZERO));
+        let announced = self.was_announced(ground, node);
         let held = node.instance_id.as_ref().and_then(|instance| self.actions.get(instance));
         let held = held.filter(|held| held.held_by.hook == OURS);
         let token = held.map(|held| held.held_by.token.clone());
@@ -57,6 +61,13 @@ impl Ledger {
             held.map(|held| later(held.begun_at, (timeout * 100).min(SignedDuration::from_hours(48))));
         let drains = self.drains.entry(key(node)).or_default();
         drains.deadline = Some(ends);
+        if announced {
+            // Perhaps for another reason than the hook's, and for less time.
+            drains.posted_for = token.or(drains.posted_for.take());
+            drains.ours = None;
+            drains.meddling += 1;
+            return;
+        }
         // A node that an operator makes eligible after its drain looks like one that has come back, whose work has a right
         // to a whole deadline, if nobody says when the hook began; else the first deadline holds. Both are right.
         let was_over = node.last_drain.as_ref().is_some_and(|last| last.status == DrainStatus::Complete);
@@ -128,8 +139,13 @@ impl Ledger {
         let drains = self.drains.entry(key(node)).or_default();
         drains.meddling += 1;
         if eligible && node.drain.is_none() {
-            drains.deadline = None;
+            drains.told = drains.deadline.take().or(drains.told);
         }
+    }
+
+    /// By when what the drain before somebody's meddling has told to stop had to stop.
+    pub(super) fn told(&self, node: &NodeView) -> Option<Timestamp> {
+        self.drains.get(&key(node))?.told
     }
 
     /// When the newest drain of a node stops what is left on it, or would have.
