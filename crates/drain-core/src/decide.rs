@@ -27,6 +27,9 @@ pub use ended::is_of_a_termination;
 pub use node::{DEADLINE_TOLERANCE, STUCK_AFTER};
 pub use story::{CANCEL_RESPITE, is_drained_for};
 
+/// For so long a heartbeat that was accepted proves that our hook holds the instance.
+const PROOF_LASTS: SignedDuration = SignedDuration::from_secs(15);
+
 /// What to do next.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {
@@ -206,7 +209,8 @@ impl Held<'_> {
             Origin::Event | Origin::Bus | Origin::Broadcast => !(comes_back && policy.sweep),
             Origin::Sweep => !comes_back && story::is_ours(seen, policy, now),
         };
-        if asked_for || hold.last_heartbeat.is_some() || hold.heartbeats_denied {
+        let proven = hold.last_heartbeat.is_some_and(|last| now.duration_since(last) < PROOF_LASTS);
+        if asked_for || proven || hold.heartbeats_denied {
             return Decision::Act(action);
         }
         if heartbeat::past_max_hold(seen, hold, policy, now) {

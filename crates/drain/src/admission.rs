@@ -14,7 +14,7 @@ use crate::reconcile::Rules;
 use crate::report::ReportEntry;
 use crate::sweep;
 use crate::together::Asked;
-use crate::world::{Group, GroupInstance, Hook, World};
+use crate::world::{Group, GroupInstance, Hook, World, member_of};
 
 /// An event that is older than this may be about an instance that has ended or has come back since.
 const LATE: SignedDuration = SignedDuration::from_mins(2);
@@ -111,10 +111,6 @@ async fn members(world: &impl World, rules: &Rules<'_>, instances: Vec<InstanceI
     members
         .map_err(|error| rules.failed(&error, "what Auto Scaling says of instances could not be found out"))
         .ok()
-}
-
-fn member_of(members: &Members, instance: &InstanceId) -> Member {
-    members.get(instance).map_or(Member::OfNoGroup, |member| Member::InState(member.state.clone()))
 }
 
 /// The answer to an event that comes too late. An instance that is late and not held any more has ended, or has come

@@ -88,7 +88,7 @@ async fn look_up(
             (Err(error), None) if rules.sweeping => Found::Failed(error.obstacle()),
             (Err(error), None) => return Err(Rc::clone(error)),
         };
-        Ok(Subject { target, hold, member, found })
+        Ok(Subject { target, hold, member, member_at: read_at, found })
     });
     subjects.collect()
 }

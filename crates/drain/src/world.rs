@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use drain_core::decide::DrainRequest;
 use drain_core::ids::{GroupName, InstanceId, NodeId};
-use drain_core::observation::{Allocation, LastDrain, Node, Sight, Target};
+use drain_core::observation::{Allocation, LastDrain, Member, Node, Sight, Target};
 use drain_core::policy::ActionResult;
 use jiff::{SignedDuration, Timestamp};
 
@@ -99,4 +99,9 @@ pub trait World {
         &self,
         group: &GroupName,
     ) -> impl Future<Output = Result<BTreeMap<InstanceId, Timestamp>, Error>>;
+}
+
+/// What Auto Scaling's answer says of one of the instances that it was asked about.
+pub(crate) fn member_of(members: &BTreeMap<InstanceId, GroupInstance>, instance: &InstanceId) -> Member {
+    members.get(instance).map_or(Member::OfNoGroup, |member| Member::InState(member.state.clone()))
 }

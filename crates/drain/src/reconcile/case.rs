@@ -20,6 +20,8 @@ pub struct Subject {
     pub hold: Option<Hold>,
     /// What Auto Scaling says of it, where that was asked.
     pub member: Member,
+    /// When that was asked, at the latest.
+    pub member_at: Timestamp,
     /// What came of looking for its nodes together with others.
     pub found: Found,
 }
@@ -49,6 +51,8 @@ pub(super) struct Case<'a, W> {
     pub(super) read_at: Timestamp,
     /// Whether they were read once more because they had been read too long before the next step.
     pub(super) read_again: bool,
+    /// When the state of the instance was asked.
+    pub(super) member_at: Timestamp,
     /// When the servers were last asked which nodes the instance has.
     pub(super) listed_at: Timestamp,
     /// The nodes that this invocation has seen.
@@ -80,7 +84,7 @@ pub(super) struct Case<'a, W> {
 impl<'a, W: World> Case<'a, W> {
     pub(super) fn new(world: &'a W, rules: &'a Rules<'a>, subject: Subject) -> Self {
         let now = world.now();
-        let Subject { target, hold, member, found } = subject;
+        let Subject { target, hold, member, member_at, found } = subject;
         let asked_settings = hold.as_ref().is_some_and(|hold| hold.settings.is_some()) || rules.policy.sweep;
         let seen = Observation {
             target,
@@ -96,6 +100,7 @@ impl<'a, W: World> Case<'a, W> {
             seen,
             found: Some(found),
             read_at: now,
+            member_at,
             listed_at: now,
             read_again: false,
             known: Vec::new(),

@@ -1,7 +1,8 @@
 //! A step: one action carried out, and what its answer means.
 
 use drain_core::decide::{Action, DrainRequest};
-use drain_core::observation::{DrainDeadline, Errand, Nodes, SeenNode};
+use drain_core::ids::NodeId;
+use drain_core::observation::{DrainDeadline, Errand, Nodes, Origin, SeenNode};
 use drain_core::policy::ActionResult;
 use drain_core::reason::{Outcome, Reason};
 use jiff::{SignedDuration, Timestamp};
@@ -10,13 +11,14 @@ use super::case::{Case, Found};
 use super::{later, note, words};
 use crate::error::Error;
 use crate::report::ReportEntry;
-use crate::world::World;
+use crate::world::{World, member_of};
 
 /// Which nodes an instance has is asked again before it is released if that was longer ago than this: another one may
 /// have joined.
 const RECENTLY_LISTED: SignedDuration = SignedDuration::from_secs(15);
 
 /// A node that was read longer ago than this is read again before a drain is posted: somebody else may have.
+/// The same holds for the state of an instance whose node is to take work again.
 const FRESH: SignedDuration = SignedDuration::from_secs(3);
 
 impl<W: World> Case<'_, W> {
@@ -32,15 +34,7 @@ impl<W: World> Case<'_, W> {
                 }
                 Err(error) => self.failed(error, "the node could not be made ineligible").await,
             },
-            Action::GiveBack { node, ends_drain } => match self.world.give_back(&node, ends_drain).await {
-                Ok(()) => {
-                    let reason = Reason::GivenBack.as_str();
-                    tracing::info!(node_id = %node, reason, "the node takes work again");
-                    let was_all = self.seen.target.errand == Errand::GiveBack;
-                    Ok(was_all.then(|| self.entries(Outcome::Restored, Reason::GivenBack)))
-                }
-                Err(error) => self.failed(error, "the node could not be given back").await,
-            },
+            Action::GiveBack { node, ends_drain } => self.give_back(&node, ends_drain).await,
             Action::Purge(node) => match self.world.purge(&node).await {
                 Ok(()) => {
                     tracing::info!(node_id = %node, reason = Reason::NodePurged.as_str(), "the node was purged");
@@ -94,6 +88,35 @@ impl<W: World> Case<'_, W> {
                 self.failed(error, "the drain was not posted").await
             }
             Err(error) => self.failed(error, "the drain was not posted").await,
+        }
+    }
+
+    async fn give_back(
+        &mut self,
+        node: &NodeId,
+        ends_drain: bool,
+    ) -> Result<Option<Vec<ReportEntry>>, Error> {
+        let swept = self.seen.target.origin == Origin::Sweep;
+        if swept && self.world.now().duration_since(self.member_at) > FRESH {
+            // Reading the node took long, and the instance may have been told to go: the decision is made anew.
+            return match self.world.members(std::slice::from_ref(&self.seen.target.instance)).await {
+                Ok(members) => {
+                    self.seen.member = member_of(&members, &self.seen.target.instance);
+                    self.member_at = self.world.now();
+                    self.fresh = true;
+                    Ok(None)
+                }
+                Err(error) => self.failed(error, "the state of the instance could not be read").await,
+            };
+        }
+        match self.world.give_back(node, ends_drain).await {
+            Ok(()) => {
+                let reason = Reason::GivenBack.as_str();
+                tracing::info!(node_id = %node, reason, "the node takes work again");
+                let was_all = self.seen.target.errand == Errand::GiveBack;
+                Ok(was_all.then(|| self.entries(Outcome::Restored, Reason::GivenBack)))
+            }
+            Err(error) => self.failed(error, "the node could not be given back").await,
         }
     }
 

@@ -42,6 +42,8 @@ struct Scripted {
     denied: Cell<bool>,
     /// The node goes down while its allocations are read.
     falls_silent: Cell<bool>,
+    /// The instance's state, if Auto Scaling is asked.
+    state: Cell<&'static str>,
 }
 
 fn noon() -> Timestamp {
@@ -84,6 +86,7 @@ impl Scripted {
             stale_reads: Cell::default(),
             denied: Cell::default(),
             falls_silent: Cell::default(),
+            state: Cell::new("InService"),
         }
     }
 
@@ -228,7 +231,10 @@ impl World for Scripted {
     }
 
     async fn members(&self, _instances: &[InstanceId]) -> Result<BTreeMap<InstanceId, GroupInstance>, Error> {
-        Ok(BTreeMap::new())
+        self.call("MEMBERS");
+        let group = GroupName::parse("workers").unwrap();
+        let state = self.state.get().to_owned();
+        Ok(BTreeMap::from([(instance(), GroupInstance { instance: instance(), group, state })]))
     }
 
     async fn warm_pool(&self, _group: &GroupName) -> Result<Vec<Waiting>, Error> {
@@ -261,7 +267,64 @@ async fn run(world: &Scripted, hold: Option<Hold>) -> Result<Vec<ReportEntry>, E
         origin: Origin::Event,
     };
     let found = Found::Nodes(vec![idle_node()], noon());
-    reconcile(world, &rules, Subject { target, hold, member: Member::Unknown, found }).await
+    let subject = Subject { target, hold, member: Member::Unknown, member_at: noon(), found };
+    reconcile(world, &rules, subject).await
+}
+
+/// A sweep that comes upon the node of an instance that was in service when it was asked about, `ago`.
+async fn give_back(world: &Scripted, ago: SignedDuration) -> Vec<ReportEntry> {
+    let policy = Policy { sweep: true, ..Policy::default() };
+    let rules = Rules {
+        policy: &policy,
+        sweeping: true,
+        poll_interval: SignedDuration::from_secs(5),
+        linger_until: world.now() + SignedDuration::from_secs(30),
+        ends: world.now() + SignedDuration::from_secs(50),
+        warned: RefCell::default(),
+    };
+    let target = Target {
+        instance: instance(),
+        group: GroupName::parse("workers").ok(),
+        hook: None,
+        token: None,
+        errand: Errand::GiveBack,
+        told_at: None,
+        hook_started_at: None,
+        origin: Origin::Sweep,
+    };
+    let member = Member::InState("InService".to_owned());
+    let found = Found::Listed(vec![idle_node().id]);
+    let subject = Subject { target, hold: None, member, member_at: world.now() - ago, found };
+    reconcile(world, &rules, subject).await.unwrap()
+}
+
+/// Drained for the warm pool half an hour ago, by us.
+fn drained_for_the_warm_pool(state: &'static str) -> Scripted {
+    let world = Scripted::new(&[]);
+    let stamp = [
+        ("managed-by", "nomad-drain"),
+        ("instance-id", instance().as_str()),
+        ("cause", "warm-pool"),
+        ("was-eligible", "true"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    world.take_effect(Some(&BTreeMap::from(stamp)), LastDrainStatus::Complete);
+    world.now.set(noon() + SignedDuration::from_mins(30));
+    world.state.set(state);
+    world
+}
+
+#[tokio::test]
+async fn a_node_is_given_back_on_fresh_word_of_its_instance() {
+    let world = drained_for_the_warm_pool("Terminating:Wait");
+    give_back(&world, SignedDuration::from_secs(1)).await;
+    assert_eq!(*world.calls.borrow(), ["GET", "GIVE BACK"], "the sweep's own word is fresh");
+    let world = drained_for_the_warm_pool("InService");
+    give_back(&world, SignedDuration::from_secs(12)).await;
+    assert_eq!(*world.calls.borrow(), ["GET", "MEMBERS", "GIVE BACK"]);
+    let world = drained_for_the_warm_pool("Terminating:Wait");
+    give_back(&world, SignedDuration::from_secs(12)).await;
+    assert_eq!(*world.calls.borrow(), ["GET", "MEMBERS"]);
 }
 
 /// An event without a hook asks for the drain and nothing else.

@@ -105,6 +105,8 @@ fn before_a_sweep_starts_a_drain_that_no_event_asked_for_a_heartbeat_proves_that
     scene.clone().adopts(DrainDeadline::Never).heartbeats();
     scene.clone().status(NodeStatus::Down(at(secs(-30)))).heartbeats();
     scene.clone().hold(|hold| hold.last_heartbeat = Some(at(SECOND))).posts();
+    // An agent that starts afresh is another node, and may do so because the instance has come back.
+    scene.clone().hold(|hold| hold.last_heartbeat = Some(at(SECOND))).after(secs(20)).heartbeats();
     // Refused for want of a permission: the drain matters more.
     scene.clone().hold(|hold| hold.heartbeats_denied = true).posts();
     // And the answer may be that another hook holds it.

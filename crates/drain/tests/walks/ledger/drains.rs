@@ -28,6 +28,8 @@ pub(super) struct Drains {
     posts: u32,
     /// Whether somebody else began the drain that runs.
     adopted: bool,
+    /// When somebody else's newest drain began.
+    others_at: Option<Timestamp>,
     /// What others did that may cause another POST.
     meddling: u32,
 }
@@ -80,6 +82,10 @@ impl Ledger {
             drains.ours = None;
         }
         drains.adopted &= node.drain.is_some();
+        // Nomad has no check-and-set. Of two invocations one may have looked before an operator's drain, and one after it.
+        if drains.others_at.is_some_and(|at| ground.now() <= later(at, LOOK_LASTS)) {
+            drains.ours = None;
+        }
         let Some(token) = token else { return };
         let mut is_first = false;
         let first = match &drains.ours {
@@ -130,6 +136,7 @@ impl Ledger {
             return;
         };
         drains.adopted = true;
+        drains.others_at = Some(now);
         drains.deadline = (!deadline.is_zero()).then(|| later(now, deadline.max(SignedDuration::ZERO)));
         drains.ours = None;
     }
