@@ -11,6 +11,7 @@ use drain_lab::clock::Clock;
 use drain_lab::journal::{Entry, Kind, System};
 use drain_lab::lab::{HOOK, Lab, TOKEN, Worker};
 use drain_lab::lambda::{Function, InvocationRecord, Lambda, Outcome};
+use drain_lab::models::Models;
 use drain_lab::nomad::JobSpec;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -23,8 +24,16 @@ pub(crate) const GROUP: &str = "workers";
 /// The drain of a node.
 pub(crate) const POST: &str = "POST /v1/node/:id/drain";
 
+/// What keeps a hook's instance.
+pub(crate) const HEARTBEAT: &str = "RecordLifecycleActionHeartbeat";
+
 /// The time between two looks in every test that does not say otherwise.
 const POLL_INTERVAL: &str = "100ms";
+
+/// Gives the hook of a lab's group other timers.
+pub(crate) fn heartbeat_timeout(lab: &Lab, seconds: u32) {
+    lab.aws.put_lifecycle_hook(GROUP, Models::hook(seconds)).unwrap();
+}
 
 /// A lab in which time runs.
 pub(crate) async fn lab() -> Lab {

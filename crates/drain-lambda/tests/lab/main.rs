@@ -11,6 +11,7 @@ mod faults;
 mod harness;
 mod lookup;
 mod operators;
+mod outages;
 mod plain;
 mod returns;
 mod stuck;

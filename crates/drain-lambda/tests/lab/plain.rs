@@ -5,21 +5,15 @@ use std::time::Duration;
 
 use drain_lab::aws::{LifecycleHook, ParameterType};
 use drain_lab::journal::System;
-use drain_lab::lab::{Lab, TOKEN, TOKEN_PARAMETER, Worker};
-use drain_lab::models::Models;
+use drain_lab::lab::{TOKEN, TOKEN_PARAMETER, Worker};
 use drain_lab::nomad::JobSpec;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    GROUP, POST, assert_released_when_empty, became, calls, completions, count, deploy, ending, eventually,
-    function, heartbeats, invoke, invoke_with, is_held, lab, message_of, posts, result, slow_service,
-    terminate, warnings,
+    GROUP, HEARTBEAT, POST, assert_released_when_empty, became, calls, completions, count, deploy, ending,
+    eventually, function, heartbeat_timeout, heartbeats, invoke, invoke_with, is_held, lab, message_of,
+    posts, result, slow_service, terminate, warnings,
 };
-
-/// Gives the hook another heartbeat time-out.
-fn heartbeat_timeout(lab: &Lab, seconds: u32) {
-    lab.aws.put_lifecycle_hook(GROUP, Models::hook(seconds)).unwrap();
-}
 
 #[tokio::test]
 async fn no_call_to_auto_scaling_comes_before_the_drain() {
@@ -80,7 +74,7 @@ async fn a_role_that_may_not_complete_is_one_warning_with_the_statement() {
 async fn the_old_role_drains_and_warns_of_each_permission_once() {
     let lab = lab().await;
     heartbeat_timeout(&lab, 30);
-    let actions = ["DescribeLifecycleHooks", "RecordLifecycleActionHeartbeat", "CompleteLifecycleAction"];
+    let actions = ["DescribeLifecycleHooks", HEARTBEAT, "CompleteLifecycleAction"];
     for action in actions {
         lab.aws.deny(&format!("autoscaling:{action}"));
     }
