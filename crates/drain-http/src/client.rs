@@ -7,13 +7,13 @@ use http::header::USER_AGENT;
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Body as _;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::error::HttpError;
-use crate::tls::Trust;
+use crate::tls::Tls;
 
 /// How long a connection may take to come up. A host that is there answers within a round trip.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -38,26 +38,29 @@ pub struct Limits {
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// Whether servers that ask for a certificate are shown one.
+    shows_certificate: bool,
 }
 
 impl HttpClient {
-    /// A client that believes the authorities in `trust`. Plain `http` URLs work as well.
-    pub fn new(trust: &Trust) -> Result<Self, rustls::Error> {
+    /// A client that speaks TLS like this. Plain `http` URLs work as well.
+    pub fn new(tls: &Tls) -> Result<Self, rustls::Error> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(trust.client_config()?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls.client_config()?).https_or_http();
+        let connector = match tls.server_name() {
+            Some(name) => connector.with_server_name_resolver(FixedServerNameResolver::new(name)),
+            None => connector,
+        };
+        let connector = connector.enable_http1().wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build(connector);
-        Ok(Self { client })
+        Ok(Self { client, shows_certificate: tls.shows_certificate() })
     }
 
     /// Sends `request` and reads the whole answer, whatever its status.
@@ -70,7 +73,7 @@ impl HttpClient {
         // CloudTrail and access logs show it: operators can tell our calls from others.
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(OURS));
         match tokio::time::timeout(limits.timeout, self.exchange(request, limits.body, &address)).await {
-            Ok(answer) => answer,
+            Ok(answer) => answer.map_err(|error| error.knowing(self.shows_certificate)),
             Err(_) => Err(HttpError::TimedOut { address, after: limits.timeout }),
         }
     }

@@ -61,6 +61,15 @@ pub enum HttpError {
         #[source]
         source: rustls::Error,
     },
+    /// The server did not accept the client certificate that we showed.
+    #[error("{address} does not accept our client certificate")]
+    ClientCertificateRefused {
+        /// Host and port.
+        address: String,
+        /// In which words of TLS.
+        #[source]
+        source: rustls::Error,
+    },
     /// What answers does not speak TLS.
     #[error(
         "the server at {address} does not speak TLS: does its URL begin with http:// rather than https://?"
@@ -124,6 +133,7 @@ impl HttpError {
             Self::Dns { .. }
             | Self::CertificateRejected { .. }
             | Self::ClientCertificateDemanded { .. }
+            | Self::ClientCertificateRefused { .. }
             | Self::NotTls { .. }
             | Self::Tls { .. }
             | Self::TooLarge { .. } => false,
@@ -141,6 +151,7 @@ impl HttpError {
             Self::Dns { temporary, .. } => *temporary,
             Self::CertificateRejected { .. }
             | Self::ClientCertificateDemanded { .. }
+            | Self::ClientCertificateRefused { .. }
             | Self::NotTls { .. }
             | Self::Tls { .. }
             | Self::TooLarge { .. } => false,
@@ -158,8 +169,19 @@ impl HttpError {
             | Self::CertificateRejected { .. }
             // Even if it comes late: a server reads no request before it has looked for the certificate.
             | Self::ClientCertificateDemanded { .. }
+            | Self::ClientCertificateRefused { .. }
             | Self::NotTls { .. }
             | Self::Tls { .. } => false,
+        }
+    }
+
+    /// The same, if we do show a certificate: then it is that one which was not accepted.
+    pub(crate) fn knowing(self, shows_certificate: bool) -> Self {
+        match self {
+            Self::ClientCertificateDemanded { address, source } if shows_certificate => {
+                Self::ClientCertificateRefused { address, source }
+            }
+            other => other,
         }
     }
 
@@ -214,8 +236,8 @@ impl HttpError {
     }
 }
 
-/// Whether the server turned us away because of a client certificate. We never send one, so that every alert about
-/// certificates means that it is missing; which one a server chooses differs between versions of TLS and of Go.
+/// Whether the server turned us away because of a client certificate. If we show none, every alert about certificates
+/// means that it is missing; which one a server chooses differs between versions of TLS and of Go.
 fn is_about_our_certificate(error: &rustls::Error) -> bool {
     use rustls::AlertDescription as Alert;
     matches!(
@@ -227,6 +249,9 @@ fn is_about_our_certificate(error: &rustls::Error) -> bool {
                 | Alert::UnsupportedCertificate
                 | Alert::CertificateUnknown
                 | Alert::UnknownCA
+                | Alert::CertificateExpired
+                | Alert::CertificateRevoked
+                | Alert::DecryptError
                 | Alert::AccessDenied
         )
     )

@@ -11,4 +11,6 @@ mod tls;
 
 pub use client::{HttpClient, Limits};
 pub use error::HttpError;
-pub use tls::{CertificateRejected, Trust, TrustError};
+pub use tls::{
+    CertificateRejected, Identity, IdentityError, InvalidServerName, PemError, Rejection, Tls, Trust,
+};

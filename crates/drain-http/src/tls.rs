@@ -1,28 +1,99 @@
 //! Whom we trust, and the explanation when we do not.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
 };
 
 use crate::distinguished_name;
 
-/// The certificate authorities that a client believes.
+/// How a client and a server prove to each other who they are.
 #[derive(Clone, Debug)]
-pub struct Trust(Arc<RootCertStore>);
+pub struct Tls {
+    trust: Trust,
+    identity: Option<Identity>,
+    server_name: Option<ServerName<'static>>,
+}
+
+impl Tls {
+    /// Believes whom `trust` believes, and shows no certificate.
+    pub fn new(trust: Trust) -> Self {
+        Self { trust, identity: None, server_name: None }
+    }
+
+    /// Shows this certificate to servers that ask for one.
+    #[must_use]
+    pub fn showing(self, identity: Identity) -> Self {
+        Self { identity: Some(identity), ..self }
+    }
+
+    /// Expects this name in every server's certificate, whatever host was asked for: certificates of Nomad's hold
+    /// `server.global.nomad`, and rarely the name of a load balancer.
+    pub fn expecting(self, server_name: &str) -> Result<Self, InvalidServerName> {
+        let name = ServerName::try_from(server_name.to_owned());
+        let name = name.map_err(|_| InvalidServerName(server_name.to_owned()))?;
+        Ok(Self { server_name: Some(name), ..self })
+    }
+
+    pub(crate) fn server_name(&self) -> Option<ServerName<'static>> {
+        self.server_name.clone()
+    }
+
+    pub(crate) fn shows_certificate(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    pub(crate) fn client_config(&self) -> Result<ClientConfig, rustls::Error> {
+        let provider = provider();
+        let verifier: Arc<dyn ServerCertVerifier> = match &self.trust {
+            Trust::Authorities(roots) => Arc::new(Explaining::new(Arc::clone(roots), Arc::clone(&provider))?),
+            Trust::Anybody => Arc::new(Believing(provider.signature_verification_algorithms)),
+        };
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        Ok(match &self.identity {
+            Some(Identity(shown)) => {
+                config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(shown))))
+            }
+            None => config.with_no_client_auth(),
+        })
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// A text that no certificate can hold as a name.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("is {0:?}, which is neither a host name nor an IP address")]
+pub struct InvalidServerName(String);
+
+/// Whom a client believes.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// Servers for whom one of these authorities vouches, and no others.
+    Authorities(Arc<RootCertStore>),
+    /// Everybody, whatever certificate they show: whoever is in between can read and change everything.
+    Anybody,
+}
 
 impl Trust {
     /// Mozilla's list, built into the binary: reading the system's costs a cold Lambda more than everything else.
     pub fn web() -> Self {
-        Self(Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }))
+        Self::Authorities(Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }))
     }
 
     /// Only these authorities, and no other.
@@ -33,60 +104,75 @@ impl Trust {
         for authority in authorities {
             roots.add(authority)?;
         }
-        Ok(Self(Arc::new(roots)))
+        Ok(Self::Authorities(Arc::new(roots)))
     }
 
-    /// Only the authorities in this file, in PEM, and no other.
-    pub fn pem_file(path: &Path) -> Result<Self, TrustError> {
-        let unreadable = |source| TrustError::Unreadable { path: path.to_owned(), source };
-        let mut authorities = Vec::new();
-        for authority in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-            authorities.push(authority.map_err(unreadable)?);
-        }
-        if authorities.is_empty() {
-            return Err(TrustError::Empty { path: path.to_owned() });
-        }
-        Self::only(authorities).map_err(|source| TrustError::NoAuthority { path: path.to_owned(), source })
-    }
-
-    pub(crate) fn client_config(&self) -> Result<ClientConfig, rustls::Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = Explaining::new(Arc::clone(&self.0), Arc::clone(&provider))?;
-        Ok(ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth())
+    /// Only the authorities in this text, in PEM, and no other.
+    pub fn pem(text: &[u8]) -> Result<Self, PemError> {
+        Self::only(certificates(text)?).map_err(PemError::NoAuthority)
     }
 }
 
-/// A file that gives no certificate authorities.
+/// A certificate of our own, with its chain, and the key that belongs to it. Nothing prints the key.
+#[derive(Clone)]
+pub struct Identity(Arc<CertifiedKey>);
+
+impl Identity {
+    /// Takes a certificate, followed by those that lead to its authority, and its private key (PKCS #8, PKCS #1 or SEC 1),
+    /// all in PEM.
+    pub fn pem(certificate: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
+        let chain = certificates(certificate).map_err(IdentityError::Certificate)?;
+        // What the parser says of a key may quote a part of it.
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| IdentityError::NoKey)?;
+        let shown = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => IdentityError::Mismatch,
+            other => IdentityError::UnusableKey(other),
+        })?;
+        Ok(Self(Arc::new(shown)))
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(redacted)")
+    }
+}
+
+fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+    let all = all.map_err(PemError::NotPem)?;
+    if all.is_empty() { Err(PemError::NoCertificate) } else { Ok(all) }
+}
+
+/// A text that gives no certificates.
 #[derive(Debug, thiserror::Error)]
-pub enum TrustError {
-    /// It is not there, or not PEM.
-    #[error("{path} cannot be read as PEM", path = path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: rustls::pki_types::pem::Error,
-    },
+pub enum PemError {
+    /// It is not PEM.
+    #[error("it is not PEM")]
+    NotPem(#[source] rustls::pki_types::pem::Error),
     /// It holds no certificate.
-    #[error("{path} holds no certificate", path = path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("it holds no certificate (-----BEGIN CERTIFICATE-----)")]
+    NoCertificate,
     /// One of its certificates is none that could sign others.
-    #[error("{path} holds a certificate that cannot be an authority", path = path.display())]
-    NoAuthority {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: rustls::Error,
-    },
+    #[error("it holds a certificate that cannot be an authority")]
+    NoAuthority(#[source] rustls::Error),
+}
+
+/// A certificate and a key that cannot be shown to anybody.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The certificate cannot be used.
+    #[error("the certificate cannot be used")]
+    Certificate(#[source] PemError),
+    /// There is no private key.
+    #[error("the key is not a private key in PEM; one that is encrypted cannot be used")]
+    NoKey,
+    /// The key is of another certificate.
+    #[error("the key does not belong to the certificate")]
+    Mismatch,
+    /// The key cannot be used.
+    #[error("the key cannot be used")]
+    UnusableKey(#[source] rustls::Error),
 }
 
 /// A certificate that was not accepted: for which name, issued by whom, and what is wrong with it.
@@ -98,11 +184,26 @@ pub struct CertificateRejected {
     pub issuer: Option<String>,
     /// What is wrong with it, in words.
     pub problem: String,
+    /// What kind of problem that is.
+    pub kind: Rejection,
+}
+
+/// Why a certificate was not accepted, as far as it tells what to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rejection {
+    /// No authority that we believe vouches for it.
+    UnknownIssuer,
+    /// It is valid for other names.
+    WrongName,
+    /// It has expired.
+    Expired,
+    /// Something else.
+    Other,
 }
 
 impl fmt::Display for CertificateRejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { expected_name, issuer, problem } = self;
+        let Self { expected_name, issuer, problem, kind: _ } = self;
         let issuer = issuer.as_deref().unwrap_or("an issuer without a name");
         write!(f, "the certificate for {expected_name}, issued by {issuer}, is not accepted: {problem}")
     }
@@ -138,6 +239,7 @@ impl ServerCertVerifier for Explaining {
                     expected_name: server_name.to_str().into_owned(),
                     issuer: issuer(end_entity),
                     problem: problem(&error, is_self_signed(end_entity)),
+                    kind: kind(&error),
                 };
                 rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(rejected))))
             },
@@ -167,6 +269,45 @@ impl ServerCertVerifier for Explaining {
     }
 }
 
+/// Believes every certificate, and still proves that whoever shows it has its key.
+#[derive(Debug)]
+struct Believing(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for Believing {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
+
 fn issuer(certificate: &CertificateDer<'_>) -> Option<String> {
     let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
     distinguished_name::readable(certificate.issuer())
@@ -176,6 +317,19 @@ fn issuer(certificate: &CertificateDer<'_>) -> Option<String> {
 fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
     webpki::EndEntityCert::try_from(certificate)
         .is_ok_and(|certificate| certificate.issuer() == certificate.subject())
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "rustls' error is open-ended")]
+fn kind(error: &rustls::Error) -> Rejection {
+    let rustls::Error::InvalidCertificate(error) = error else { return Rejection::Other };
+    match error {
+        CertificateError::UnknownIssuer => Rejection::UnknownIssuer,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Rejection::WrongName
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Rejection::Expired,
+        _ => Rejection::Other,
+    }
 }
 
 #[expect(
