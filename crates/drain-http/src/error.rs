@@ -176,12 +176,13 @@ impl HttpError {
     }
 
     /// The same, if we do show a certificate: then it is that one which was not accepted.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others stay what they are")]
     pub(crate) fn knowing(self, shows_certificate: bool) -> Self {
         match self {
             Self::ClientCertificateDemanded { address, source } if shows_certificate => {
                 Self::ClientCertificateRefused { address, source }
             }
-            other => other,
+            error => error,
         }
     }
 

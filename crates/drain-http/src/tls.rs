@@ -124,9 +124,12 @@ impl Identity {
         let chain = certificates(certificate).map_err(IdentityError::Certificate)?;
         // What the parser says of a key may quote a part of it.
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| IdentityError::NoKey)?;
-        let shown = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => IdentityError::Mismatch,
-            other => IdentityError::UnusableKey(other),
+        let shown = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
+            if matches!(error, rustls::Error::InconsistentKeys(_)) {
+                IdentityError::Mismatch
+            } else {
+                IdentityError::UnusableKey(error)
+            }
         })?;
         Ok(Self(Arc::new(shown)))
     }

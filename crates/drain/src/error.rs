@@ -9,8 +9,8 @@ use drain_core::ids::{GroupName, InstanceId, InvalidNodeId, NodeId};
 use drain_http::HttpError;
 use nomad_client::{InvalidToken, NomadError, RefusalKind};
 
-use crate::aws::{AwsError, ec2};
-use crate::config::ConfigurationError;
+use crate::aws::{AwsError, ec2, secrets_manager, ssm};
+use crate::config::{ConfigurationError, Place, Purpose};
 use crate::event::EventError;
 
 /// A failure. The name of the variant is the `errorType` of the invocation.
@@ -22,40 +22,74 @@ pub enum Error {
     /// The event cannot be understood.
     #[error("the event cannot be understood")]
     Event(#[source] EventError),
-    /// The parameter that should hold the token is not there.
-    #[error("SSM parameter {parameter}, which should hold the Nomad token, does not exist in {region}")]
-    TokenParameterNotFound {
-        /// Its name.
-        parameter: String,
+    /// What should hold a value is not there.
+    #[error("{place}, which should hold {purpose}, does not exist in {region}")]
+    StoredValueNotFound {
+        /// What it is for.
+        purpose: Purpose,
+        /// Where it should be.
+        place: Place,
         /// The region that was asked.
         region: String,
     },
-    /// The role may not read the parameter.
-    #[error("access to SSM parameter {parameter}, which holds the Nomad token, is denied")]
-    TokenParameterAccessDenied {
-        /// Its name.
-        parameter: String,
+    /// The role may not read it.
+    #[error("access to {place}, which holds {purpose}, is denied")]
+    StoredValueAccessDenied {
+        /// What it is for.
+        purpose: Purpose,
+        /// Where it is.
+        place: Place,
         /// What AWS said.
         #[source]
         source: AwsError,
     },
-    /// The parameter is there and holds no token.
-    #[error("SSM parameter {parameter} holds no Nomad token")]
-    TokenParameterInvalid {
-        /// Its name.
-        parameter: String,
-        /// What is wrong with it.
-        #[source]
-        source: InvalidToken,
-    },
-    /// The token could not be read for another reason.
-    #[error("the Nomad token could not be read from SSM parameter {parameter}")]
-    TokenUnavailable {
-        /// Its name.
-        parameter: String,
+    /// It could not be read for another reason.
+    #[error("{purpose} could not be read from {place}")]
+    StoredValueUnavailable {
+        /// What it is for.
+        purpose: Purpose,
+        /// Where it is.
+        place: Place,
         /// What went wrong.
         #[source]
         source: AwsError,
+    },
+    /// It is there and holds no token.
+    #[error("{place} holds no Nomad token")]
+    TokenInvalid {
+        /// Where it is.
+        place: Place,
+        /// What is wrong with it.
+        #[source]
+        source: UnusableToken,
+    },
+    /// What was read for TLS cannot be used. The problem says nothing of a key.
+    #[error("{purpose} cannot be used: {problem}")]
+    TlsMaterialInvalid {
+        /// What it is for.
+        purpose: Purpose,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// AWS does not say who we are.
+    #[error("AWS gave no signed identity for the login to Nomad")]
+    IdentityUnavailable(#[source] AwsError),
+    /// Nomad does not accept who we are.
+    #[error("Nomad refused the login with auth method {method}")]
+    LoginRefused {
+        /// The auth method.
+        method: String,
+        /// What Nomad said.
+        #[source]
+        source: NomadError,
+    },
+    /// A server could fail to start again after a drain with a token that has ended since.
+    #[error("a token that ends is not safe with server {server}, which runs Nomad {version}")]
+    ShortLivedTokenUnsafe {
+        /// The server.
+        server: String,
+        /// Its version.
+        version: String,
     },
     /// EC2 does not know the instance.
     #[error("{instance} is unknown to EC2 in {region}")]
@@ -183,10 +217,10 @@ pub enum Error {
         version: String,
     },
     /// Nomad refuses the token.
-    #[error("Nomad refused {}", of_parameter(parameter.as_deref()))]
+    #[error("Nomad refused {}", token.as_deref().unwrap_or("a request without a token"))]
     NomadTokenRefused {
-        /// The SSM parameter that the token came from, if there is a token.
-        parameter: Option<String>,
+        /// Which token that is, in words, if there is one.
+        token: Option<String>,
         /// What Nomad said.
         #[source]
         source: NomadError,
@@ -200,6 +234,12 @@ pub enum Error {
     /// A certificate of Nomad's was not accepted.
     #[error("TLS verification of Nomad failed")]
     TlsVerificationFailed(#[source] NomadError),
+    /// Nomad's servers or agents want a certificate from us, and we have none.
+    #[error("Nomad demands a client certificate")]
+    ClientCertificateDemanded(#[source] NomadError),
+    /// They do not accept the certificate that we showed.
+    #[error("Nomad does not accept our client certificate")]
+    ClientCertificateRefused(#[source] NomadError),
     /// Nomad gives no answer, or one that makes no sense.
     #[error("Nomad could not be asked")]
     NomadUnavailable(#[source] NomadError),
@@ -209,16 +249,20 @@ pub enum Error {
 }
 
 impl Error {
-    /// What a failed request to Nomad's servers means. `parameter` is where the token came from, if there is one.
-    pub(crate) fn nomad(parameter: Option<&str>, error: NomadError) -> Self {
+    /// What a failed request to Nomad's servers means. `token` says which one was used, if there is one.
+    pub(crate) fn nomad(token: Option<String>, error: NomadError) -> Self {
         match &error {
             NomadError::NoAnswer { source: HttpError::CertificateRejected { .. }, .. } => {
                 Self::TlsVerificationFailed(error)
             }
+            NomadError::NoAnswer { source: HttpError::ClientCertificateDemanded { .. }, .. } => {
+                Self::ClientCertificateDemanded(error)
+            }
+            NomadError::NoAnswer { source: HttpError::ClientCertificateRefused { .. }, .. } => {
+                Self::ClientCertificateRefused(error)
+            }
             NomadError::Refused { refusal, .. } => match refusal.kind {
-                RefusalKind::Token => {
-                    Self::NomadTokenRefused { parameter: parameter.map(str::to_owned), source: error }
-                }
+                RefusalKind::Token => Self::NomadTokenRefused { token, source: error },
                 RefusalKind::NoLeader => Self::NoClusterLeader(error),
                 RefusalKind::NodeNotFound => Self::NodeGone(error),
                 RefusalKind::TooManyConnections
@@ -243,17 +287,17 @@ impl Error {
         }
     }
 
-    /// What a failed reading of the token parameter means.
-    pub(crate) fn token_parameter(parameter: &str, region: &str, source: AwsError) -> Self {
-        let parameter = parameter.to_owned();
+    /// What a failed reading of a stored value means.
+    pub(crate) fn stored(purpose: Purpose, place: &Place, region: &str, source: AwsError) -> Self {
+        let place = place.clone();
         if source.is_access_denied() {
-            return Self::TokenParameterAccessDenied { parameter, source };
+            return Self::StoredValueAccessDenied { purpose, place, source };
         }
         match source.code() {
-            Some("ParameterNotFound" | "ParameterVersionNotFound") => {
-                Self::TokenParameterNotFound { parameter, region: region.to_owned() }
+            Some(code) if ssm::NOT_FOUND.contains(&code) || code == secrets_manager::NOT_FOUND => {
+                Self::StoredValueNotFound { purpose, place, region: region.to_owned() }
             }
-            Some(_) | None => Self::TokenUnavailable { parameter, source },
+            Some(_) | None => Self::StoredValueUnavailable { purpose, place, source },
         }
     }
 
@@ -269,21 +313,27 @@ impl Error {
     /// Whether the same attempt may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::TokenParameterAccessDenied { source, .. }
-            | Self::TokenUnavailable { source, .. }
+            Self::StoredValueAccessDenied { source, .. }
+            | Self::StoredValueUnavailable { source, .. }
+            | Self::IdentityUnavailable(source)
             | Self::Ec2Unavailable { source, .. }
             | Self::AutoScaling { source, .. } => source.is_transient(),
             Self::AgentUnreachable { source, .. }
             | Self::NomadTokenRefused { source, .. }
+            | Self::LoginRefused { source, .. }
             | Self::NodeGone(source)
             | Self::NoClusterLeader(source)
             | Self::TlsVerificationFailed(source)
+            | Self::ClientCertificateDemanded(source)
+            | Self::ClientCertificateRefused(source)
             | Self::NomadUnavailable(source)
             | Self::NomadRefused(source) => source.is_transient(),
             Self::ConfigurationError(_)
             | Self::Event(_)
-            | Self::TokenParameterNotFound { .. }
-            | Self::TokenParameterInvalid { .. }
+            | Self::StoredValueNotFound { .. }
+            | Self::TokenInvalid { .. }
+            | Self::TlsMaterialInvalid { .. }
+            | Self::ShortLivedTokenUnsafe { .. }
             | Self::InstanceNotFound { .. }
             | Self::NoPrivateIp { .. }
             | Self::AgentTokenRefused { .. }
@@ -325,10 +375,24 @@ impl Error {
                 EventError::MissingInstanceId(_) => "MissingInstanceId",
                 EventError::InvalidInstanceId { .. } => "InvalidInstanceId",
             },
-            Self::TokenParameterNotFound { .. } => "TokenParameterNotFound",
-            Self::TokenParameterAccessDenied { .. } => "TokenParameterAccessDenied",
-            Self::TokenParameterInvalid { .. } => "TokenParameterInvalid",
-            Self::TokenUnavailable { .. } => "TokenUnavailable",
+            Self::StoredValueNotFound { purpose, place, .. } => match (purpose, place) {
+                (Purpose::Token, Place::Parameter(_)) => "TokenParameterNotFound",
+                (Purpose::Token, Place::Secret(_)) => "TokenSecretNotFound",
+                _ => "StoredValueNotFound",
+            },
+            Self::StoredValueAccessDenied { purpose, place, .. } => match (purpose, place) {
+                (Purpose::Token, Place::Parameter(_)) => "TokenParameterAccessDenied",
+                (Purpose::Token, Place::Secret(_)) => "TokenSecretAccessDenied",
+                _ => "StoredValueAccessDenied",
+            },
+            Self::StoredValueUnavailable { purpose: Purpose::Token, .. } => "TokenUnavailable",
+            Self::StoredValueUnavailable { .. } => "StoredValueUnavailable",
+            Self::TokenInvalid { place: Place::Parameter(_), .. } => "TokenParameterInvalid",
+            Self::TokenInvalid { place: Place::Secret(_), .. } => "TokenSecretInvalid",
+            Self::TlsMaterialInvalid { .. } => "TlsMaterialInvalid",
+            Self::IdentityUnavailable(_) => "IdentityUnavailable",
+            Self::LoginRefused { .. } => "LoginRefused",
+            Self::ShortLivedTokenUnsafe { .. } => "ShortLivedTokenUnsafe",
             Self::InstanceNotFound { .. } => "InstanceNotFound",
             Self::NoPrivateIp { .. } => "NoPrivateIp",
             Self::Ec2Unavailable { .. } => "Ec2Unavailable",
@@ -348,6 +412,8 @@ impl Error {
             Self::NodeGone(_) => "NodeGone",
             Self::NoClusterLeader(_) => "NoClusterLeader",
             Self::TlsVerificationFailed(_) => "TlsVerificationFailed",
+            Self::ClientCertificateDemanded(_) => "ClientCertificateDemanded",
+            Self::ClientCertificateRefused(_) => "ClientCertificateRefused",
             Self::NomadUnavailable(_) => "NomadUnavailable",
             Self::NomadRefused(_) => "NomadRefused",
         }
@@ -363,11 +429,18 @@ fn for_group(group: Option<&GroupName>) -> String {
     group.map_or_else(String::new, |group| format!(" for group {group}"))
 }
 
-fn of_parameter(parameter: Option<&str>) -> String {
-    match parameter {
-        Some(parameter) => format!("the token in SSM parameter {parameter}"),
-        None => "a request without a token".to_owned(),
-    }
+/// Why a text gives no token. Nothing of it is quoted.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum UnusableToken {
+    /// It cannot be one.
+    #[error(transparent)]
+    Invalid(#[from] InvalidToken),
+    /// It is JSON, and nobody said under which key the token stands.
+    #[error("it is JSON with the keys {}: name the one that holds the token, as in name#key", .0.join(", "))]
+    NeedsKey(Vec<String>),
+    /// It has no such key, or is not JSON.
+    #[error("it is not JSON with a text under the key {0}")]
+    NoKey(String),
 }
 
 /// An error and its causes, separated by colons: our errors' own texts never repeat their sources.

@@ -3,14 +3,15 @@
 use std::io::Write as _;
 use std::rc::Rc;
 
-use drain_http::{HttpClient, Trust};
+use drain_http::{HttpClient, Tls, Trust};
 use jiff::Timestamp;
 
+use crate::cluster::Cluster;
 use crate::config::{Config, ConfigurationError};
 use crate::error::{Causes, Error};
 use crate::event::{self, Delivery, Event};
 use crate::handle::handle;
-use crate::live::{Budget, Live, TokenCache};
+use crate::live::{Budget, Live};
 use crate::metrics;
 use crate::report::{Answer, Report};
 use crate::sweep;
@@ -25,12 +26,9 @@ pub struct Function {
 /// What every invocation shares.
 #[derive(Debug)]
 struct Ready {
-    config: Config,
+    cluster: Cluster,
     /// For AWS, which public authorities vouch for.
-    aws: HttpClient,
-    /// For Nomad, which may have an authority of its own.
-    nomad: HttpClient,
-    tokens: TokenCache,
+    web: HttpClient,
 }
 
 impl Function {
@@ -57,13 +55,15 @@ impl Function {
     }
 
     async fn handle(&self, event: &str, budget: Budget) -> Result<Handled, Error> {
-        let Ready { config, aws, nomad, tokens } = self.ready.as_ref().map_err(Clone::clone)?;
+        let Ready { cluster, web } = self.ready.as_ref().map_err(Clone::clone)?;
+        let config = &cluster.config;
+        cluster.warn();
         let event = event::parse(event, &config.scope()).map_err(Error::Event)?;
         let at_once = match &event {
             Event::Sweep => SWEEPING_AT_ONCE,
             Event::Messages(_) => AT_ONCE,
         };
-        let live = Live::new(config, aws, nomad, tokens, budget, at_once);
+        let live = Live::new(cluster, web, budget, at_once);
         serve(&live, config, event, budget.times()).await
     }
 }
@@ -150,18 +150,15 @@ const SWEEPING_AT_ONCE: usize = 24;
 
 impl Ready {
     fn new(config: Config) -> Result<Self, ConfigurationError> {
-        let unusable = |whose: &str, error: &(dyn std::error::Error + 'static)| ConfigurationError {
-            problems: vec![format!("{whose} cannot be used: {}", Causes(error))],
-        };
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        let aws = HttpClient::new(&Trust::web())
-            .map_err(|error| unusable("the certificate authorities that are built in", &error))?;
-        let nomad = match &config.nomad_trust {
-            Some(trust) => HttpClient::new(trust).map_err(|error| unusable("NOMAD_CACERT", &error))?,
-            None => aws.clone(),
-        };
-        Ok(Self { config, aws, nomad, tokens: TokenCache::default() })
+        let web = HttpClient::new(&Tls::new(Trust::web())).map_err(|error| ConfigurationError {
+            problems: vec![format!(
+                "the certificate authorities that are built in cannot be used: {}",
+                Causes(&error)
+            )],
+        })?;
+        Ok(Self { cluster: Cluster::new(config), web })
     }
 }

@@ -6,6 +6,7 @@
 
 mod admission;
 pub mod aws;
+mod cluster;
 pub mod config;
 mod error;
 pub mod event;

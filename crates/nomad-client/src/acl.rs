@@ -1,7 +1,12 @@
 //! What a token may do: the token, its roles and its policies, as `/v1/acl/…` gives them.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::token::Token;
 use crate::wire::or_default;
 
 /// The token that a request was made with, without its secret: `GET /v1/acl/token/self`.
@@ -28,6 +33,51 @@ impl TokenSelf {
     pub fn is_unrestricted(&self) -> bool {
         self.token_type == "management" || self.accessor_id == "acls-disabled"
     }
+}
+
+/// A token that a login gave: the answer to `POST /v1/acl/login`.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The token.
+    pub token: Token,
+    /// How long it lasts; `None` if it does not say so.
+    pub lifetime: Option<SignedDuration>,
+}
+
+/// What the answer holds of it. The secret goes straight into a [`Token`].
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct LoginOnTheWire {
+    #[serde(rename = "SecretID")]
+    pub(crate) secret_id: Zeroizing<String>,
+    #[serde(default)]
+    pub(crate) create_time: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) expiration_time: Option<Timestamp>,
+}
+
+/// A server, as gossip knows it: one of the members of `GET /v1/agent/members`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "PascalCase")]
+pub struct ServerMember {
+    /// Its name, followed by its region: `s1.global`.
+    #[serde(default)]
+    pub name: String,
+    /// `alive`, `leaving`, `left` or `failed`.
+    #[serde(default)]
+    pub status: String,
+    /// What it says of itself: `build` is its version, `region` its region.
+    #[serde(default, deserialize_with = "or_default")]
+    pub tags: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct MembersOnTheWire {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) server_region: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) members: Vec<ServerMember>,
 }
 
 /// A role as a token names it.

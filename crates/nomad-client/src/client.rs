@@ -10,10 +10,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::acl::{Policy, PolicyRules, Role, TokenSelf};
+use crate::acl::{
+    Login, LoginOnTheWire, MembersOnTheWire, Policy, PolicyRules, Role, ServerMember, TokenSelf,
+};
 use crate::allocation::Allocation;
 use crate::base_url::BaseUrl;
-use crate::error::NomadError;
+use crate::error::{Misfit, NomadError};
 use crate::filter;
 use crate::refusal::Refusal;
 use crate::token::Token;
@@ -99,6 +101,39 @@ impl NomadClient {
         self.read(self.get("/v1/acl/token/self", None), timeout).await
     }
 
+    /// Logs in with a signed identity, which the auth method `method` has to accept, and gives the token for it. Each
+    /// login is a write: Nomad makes a token. The identity goes nowhere else, and into no error.
+    pub async fn login(
+        &self,
+        method: &str,
+        identity: &Token,
+        timeout: Duration,
+    ) -> Result<Login, NomadError> {
+        let body = serde_json::json!({ "AuthMethodName": method, "LoginToken": identity.expose() });
+        let call = self.get("/v1/acl/login", None).post(body.to_string().into_bytes());
+        // A proxy may answer with the request that it refuses.
+        let LoginOnTheWire { secret_id, create_time, expiration_time } =
+            self.read_without(call, timeout, &[identity]).await?;
+        let unreadable = |_| NomadError::Unreadable {
+            operation: "POST /v1/acl/login".to_owned(),
+            server: self.base.to_string(),
+            source: Misfit { cut_off: false, line: 1, column: 1 },
+        };
+        let token = Token::parse(secret_id.as_str().to_owned()).map_err(unreadable)?;
+        // Between two moments of the same clock, which need not be ours.
+        let lifetime = create_time.zip(expiration_time).map(|(made, ends)| ends.duration_since(made));
+        Ok(Login { token, lifetime })
+    }
+
+    /// The servers of the region that answers, as gossip knows them. Needs `node:read`.
+    pub async fn servers(&self, timeout: Duration) -> Result<Vec<ServerMember>, NomadError> {
+        let MembersOnTheWire { server_region, members } =
+            self.read(self.get("/v1/agent/members", None), timeout).await?;
+        let region = self.region.as_ref().unwrap_or(&server_region);
+        let is_ours = |member: &ServerMember| member.tags.get("region").is_none_or(|theirs| theirs == region);
+        Ok(members.into_iter().filter(is_ours).collect())
+    }
+
     /// A policy of our own token. One that does not exist grants nothing, as for Nomad.
     pub async fn acl_policy(&self, name: &str, timeout: Duration) -> Result<Policy, NomadError> {
         let call = self.get(&format!("/v1/acl/policy/{}", encoded(name)), None);
@@ -168,6 +203,17 @@ impl NomadClient {
     }
 
     async fn read<T: DeserializeOwned>(&self, call: Call, timeout: Duration) -> Result<T, NomadError> {
+        let secrets: Vec<&Token> = self.token.iter().collect();
+        self.read_without(call, timeout, &secrets).await
+    }
+
+    /// The answer, or an error in which none of `secrets` is repeated.
+    async fn read_without<T: DeserializeOwned>(
+        &self,
+        call: Call,
+        timeout: Duration,
+        secrets: &[&Token],
+    ) -> Result<T, NomadError> {
         let operation = call.operation();
         let server = self.base.to_string();
         let mut request = Request::builder().method(call.method.clone()).uri(self.url(&call));
@@ -191,7 +237,8 @@ impl NomadClient {
             return Err(NomadError::Stale { operation, server, last_contact_ms });
         }
         if !answer.status().is_success() {
-            let redact = |text: &str| self.token.as_ref().map_or(text.to_owned(), |token| token.redact(text));
+            let redact =
+                |text: &str| secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text));
             let refusal = Refusal::from_answer(&answer, redact);
             return Err(NomadError::Refused { operation, server, refusal });
         }

@@ -14,7 +14,7 @@ mod token;
 pub mod visibility;
 mod wire;
 
-pub use acl::{NamespaceRule, Policy, PolicyRules, Role, RoleLink, TokenSelf};
+pub use acl::{Login, NamespaceRule, Policy, PolicyRules, Role, RoleLink, ServerMember, TokenSelf};
 pub use allocation::Allocation;
 pub use base_url::{BaseUrl, InvalidUrl};
 pub use client::NomadClient;

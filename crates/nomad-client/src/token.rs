@@ -33,6 +33,11 @@ impl Token {
         Ok(Self(Zeroizing::new(secret.to_owned())))
     }
 
+    /// The secret itself, for the body of a login.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
     /// A text without this secret.
     pub(crate) fn redact(&self, text: &str) -> String {
         text.replace(self.0.as_str(), "(the token)")

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use drain_http::{HttpClient, Trust};
+use drain_http::{HttpClient, Tls, Trust};
 use nomad_client::{BaseUrl, NomadClient, NomadError, PolicyRules, Role};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -30,7 +30,7 @@ async fn nomad(answer: &str) -> (NomadClient, JoinHandle<String>) {
         stream.write_all(answer.as_bytes()).await.unwrap();
         request
     });
-    let http = HttpClient::new(&Trust::web()).unwrap();
+    let http = HttpClient::new(&Tls::new(Trust::web())).unwrap();
     (NomadClient::new(http, BaseUrl::parse(&base).unwrap(), None, None), request)
 }
 

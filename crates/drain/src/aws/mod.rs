@@ -1,15 +1,18 @@
 //! Calls to AWS: signed (Signature Version 4), sent on the HTTP stack that Nomad's calls use too.
 //!
-//! Two protocols serve every call that this product makes: JSON 1.1 (SSM) and Query with XML answers (EC2 and Auto
-//! Scaling). Why there is no SDK: docs/decisions/0002.
+//! Two protocols serve every call that this product makes: JSON 1.1 (SSM and Secrets Manager) and Query with XML answers
+//! (EC2, Auto Scaling and STS). Why there is no SDK: docs/decisions/0002.
 
 pub mod autoscaling;
 mod call;
 pub mod ec2;
 mod error;
+mod json;
 mod permission;
 mod query;
+pub mod secrets_manager;
 pub mod ssm;
+pub mod sts;
 
 pub use call::Aws;
 pub use error::AwsError;
@@ -25,20 +28,26 @@ pub enum Service {
     AutoScaling,
     /// EC2.
     Ec2,
+    /// Secrets Manager.
+    SecretsManager,
     /// Systems Manager.
     Ssm,
+    /// Security Token Service.
+    Sts,
 }
 
 impl Service {
     /// Every service.
-    pub const ALL: [Self; 3] = [Self::AutoScaling, Self::Ec2, Self::Ssm];
+    pub const ALL: [Self; 5] = [Self::AutoScaling, Self::Ec2, Self::SecretsManager, Self::Ssm, Self::Sts];
 
     /// Its name in host names and in the scope of a signature.
     pub(crate) fn endpoint_prefix(self) -> &'static str {
         match self {
             Self::AutoScaling => "autoscaling",
             Self::Ec2 => "ec2",
+            Self::SecretsManager => "secretsmanager",
             Self::Ssm => "ssm",
+            Self::Sts => "sts",
         }
     }
 
@@ -47,7 +56,9 @@ impl Service {
         match self {
             Self::AutoScaling => "AWS_ENDPOINT_URL_AUTO_SCALING",
             Self::Ec2 => "AWS_ENDPOINT_URL_EC2",
+            Self::SecretsManager => "AWS_ENDPOINT_URL_SECRETS_MANAGER",
             Self::Ssm => "AWS_ENDPOINT_URL_SSM",
+            Self::Sts => "AWS_ENDPOINT_URL_STS",
         }
     }
 }

@@ -35,8 +35,9 @@ impl AwsError {
         }
         // Our operations are named as IAM names their actions.
         let (service, name) = operation.split_once(':')?;
-        // Auto Scaling and EC2 know no resources for Describe calls (Service Authorization Reference).
-        let resource = if name.starts_with("Describe") {
+        // Auto Scaling and EC2 know no resources for Describe calls, and STS none for an identity (Service Authorization
+        // Reference).
+        let resource = if name.starts_with("Describe") || service == "sts" {
             "*".to_owned()
         } else if service == "autoscaling" {
             // The ARN holds a UUID that is neither in events nor in the group's name.

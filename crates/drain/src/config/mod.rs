@@ -3,6 +3,9 @@
 mod duration;
 mod groups;
 mod reader;
+mod stored;
+mod tls;
+mod token;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -10,12 +13,15 @@ use std::collections::BTreeMap;
 use aws_credential_types::Credentials;
 use drain_core::ids::HookName;
 use drain_core::policy::{ActionResult, OnNodeNotFound, Policy};
-use drain_http::Trust;
 use jiff::SignedDuration;
 use nomad_client::BaseUrl;
 
 pub use groups::{GroupPattern, GroupSelection, HOLD_TAG, WATCH_TAG, is_on};
 use reader::Reader;
+pub use stored::{Place, Purpose};
+pub(crate) use tls::Stored;
+pub use tls::TlsSettings;
+pub use token::TokenSource;
 
 use crate::event::Scope;
 pub use variables::{VARIABLES, Variable, markdown_table};
@@ -27,10 +33,10 @@ pub struct Config {
     pub nomad_addr: BaseUrl,
     /// Nomad's region; without it the region of the servers that answer.
     pub nomad_region: Option<String>,
-    /// The only authorities that are believed about Nomad (`NOMAD_CACERT`); without them, the public ones are.
-    pub nomad_trust: Option<Trust>,
-    /// Where the token comes from; `None` for a cluster without ACLs.
-    pub token_parameter: Option<String>,
+    /// How Nomad and we prove to each other who we are.
+    pub tls: TlsSettings,
+    /// Where the token comes from.
+    pub token: TokenSource,
     /// How nodes are found.
     pub node_lookup: NodeLookup,
     /// Where the agent on an instance is.
@@ -116,7 +122,7 @@ impl ConfigurationError {
 }
 
 impl Config {
-    /// Reads the configuration, and the file that `NOMAD_CACERT` names. `lookup` gives the value of an environment
+    /// Reads the configuration, and the files that it names. `lookup` gives the value of an environment
     /// variable. The error lists every problem that there is.
     pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigurationError> {
         use variables as var;
@@ -128,8 +134,9 @@ impl Config {
             &[("auto", NodeLookup::Auto), ("server", NodeLookup::Server), ("agent", NodeLookup::Agent)],
         );
         let node_lookup = lookup_choice.unwrap_or(NodeLookup::Auto);
-        let token_parameter =
-            if nomad_acl.unwrap_or(true) { reader.parameter(&var::NOMAD_TOKEN_PARAMETER) } else { None };
+        let mut warnings = reader.set_for_nothing(variables::NOT_READ_YET);
+        let token = token::source(&mut reader, nomad_acl.unwrap_or(true), &mut warnings);
+        let tls = tls::settings(&mut reader, &mut warnings);
         let nomad_addr = reader.address(&var::NOMAD_ADDR);
         let agent_url = reader.agent_url(&var::NOMAD_AGENT_URL);
         let agent_chosen = reader.is_set(&var::NOMAD_AGENT_URL) || lookup_choice == Some(NodeLookup::Agent);
@@ -148,8 +155,9 @@ impl Config {
         };
         let poll_interval = reader.duration(&var::POLL_INTERVAL).unwrap_or_default();
         let nomad_region = reader.text(&var::NOMAD_REGION);
-        let nomad_trust = reader.trust(&var::NOMAD_CACERT);
-        let calls_aws = nomad_acl.unwrap_or(true) || node_lookup != NodeLookup::Server;
+        let calls_aws = token.as_ref().is_none_or(TokenSource::calls_aws)
+            || !tls.places().is_empty()
+            || node_lookup != NodeLookup::Server;
         let aws = reader.aws(calls_aws);
         let on_launch = reader.choice(&var::ON_LAUNCH, &[("ignore", false), ("wait", true)]);
         let launch_hook = reader.name(&var::LAUNCH_HOOK_NAME, HookName::parse);
@@ -157,7 +165,6 @@ impl Config {
         let drains = [("ignore", false), ("drain", true)];
         let on_rebalance = reader.choice(&var::ON_REBALANCE, &drains).unwrap_or_default();
         let on_scheduled_change = reader.choice(&var::ON_SCHEDULED_CHANGE, &drains).unwrap_or_default();
-        let mut warnings = reader.set_for_nothing(variables::NOT_READ_YET);
         warnings.extend(needs_sweep(&policy, on_rebalance || on_scheduled_change));
         let policy = Policy {
             // Without a sweep nobody would ever start those that wait.
@@ -166,12 +173,12 @@ impl Config {
             ..policy
         };
 
-        match (nomad_addr, agent_url, reader.into_problems()) {
-            (Some(nomad_addr), Some(template), problems) if problems.is_empty() => Ok(Self {
+        match (nomad_addr, agent_url, token, reader.into_problems()) {
+            (Some(nomad_addr), Some(template), Some(token), problems) if problems.is_empty() => Ok(Self {
                 nomad_addr,
                 nomad_region,
-                nomad_trust,
-                token_parameter,
+                tls,
+                token,
                 node_lookup,
                 agent_url: AgentUrl { template, chosen: agent_chosen },
                 hooks,
@@ -187,7 +194,7 @@ impl Config {
                 on_scheduled_change,
                 sweep_hooks,
             }),
-            (_, _, problems) => Err(ConfigurationError { problems }),
+            (_, _, _, problems) => Err(ConfigurationError { problems }),
         }
     }
 

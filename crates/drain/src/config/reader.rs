@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 
 use aws_credential_types::Credentials;
-use drain_http::Trust;
 use jiff::SignedDuration;
 use nomad_client::BaseUrl;
 
-use super::variables::{ENV, REGION, Variable};
+use super::variables::{ENV, NOMAD_TOKEN_SECRET, REGION, Variable};
 use super::{AwsSettings, duration};
 use crate::aws::Service;
-use crate::error::Causes;
 
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
@@ -149,14 +146,13 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The name of an SSM parameter. A value that looks like what belongs into the parameter is not repeated.
+    /// The name of what holds a token. A value that looks like a token itself is not repeated.
     pub(super) fn parameter(&mut self, variable: &Variable) -> Option<String> {
         let name = self.derived(variable)?;
         if is_uuid(&name) {
-            self.problem(
-                variable.name,
-                "looks like a token: it takes the name of the SSM parameter that holds the token",
-            );
+            let what = if variable.name == NOMAD_TOKEN_SECRET.name { "secret" } else { "SSM parameter" };
+            let problem = format!("looks like a token: it takes the name of the {what} that holds the token");
+            self.problem(variable.name, &problem);
             return None;
         }
         Some(name)
@@ -181,18 +177,6 @@ impl<'a> Reader<'a> {
             Ok(_) => Some(template),
             Err(error) => {
                 self.problem(variable.name, &error.to_string());
-                None
-            }
-        }
-    }
-
-    /// The authorities in a PEM file, if the variable is set.
-    pub(super) fn trust(&mut self, variable: &Variable) -> Option<Trust> {
-        let path = self.value(variable.name)?;
-        match Trust::pem_file(Path::new(&path)) {
-            Ok(trust) => Some(trust),
-            Err(error) => {
-                self.problem(variable.name, &format!("cannot be used: {}", Causes(&error)));
                 None
             }
         }
@@ -265,7 +249,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn problem(&mut self, name: &str, problem: &str) {
+    pub(super) fn problem(&mut self, name: &str, problem: &str) {
         self.problems.push(format!("{name} {problem}"));
     }
 

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use super::*;
 
+mod credentials;
 mod refusals;
 
 fn parse(variables: &[(&str, &str)]) -> Result<Config, ConfigurationError> {
@@ -24,7 +25,8 @@ fn problems(variables: &[(&str, &str)]) -> Vec<String> {
 fn env_and_region_alone_give_a_whole_configuration() {
     let config = parse(&[("ENV", "prod"), ("REGION", "eu-west-1")]).unwrap();
     assert_eq!(config.nomad_addr.as_str(), "https://nomad.prod-aws-eu-west-1.tis.loc");
-    assert_eq!(config.token_parameter.as_deref(), Some("/prod-aws-eu-west-1/broker/secrets/NOMAD_TOKEN"));
+    let token = "the token in SSM parameter /prod-aws-eu-west-1/broker/secrets/NOMAD_TOKEN";
+    assert_eq!(config.token.description().as_deref(), Some(token));
     assert_eq!(config.node_lookup, NodeLookup::Auto);
     assert_eq!(config.agent_url, AgentUrl { template: "http://{ip}:4646".to_owned(), chosen: false });
     assert_eq!(config.hooks, None);

@@ -52,15 +52,75 @@ variables! {
         format: "path of a PEM file",
         meaning: "The certificate authorities that may vouch for Nomad, and no others; put the file into the function's package (`/var/task/…`). Without it, the public ones."
     }
-    NOMAD_TOKEN_PARAMETER {
-        default: "/{ENV}-aws-{REGION}/broker/secrets/NOMAD_TOKEN",
-        format: "name or ARN",
-        meaning: "SSM parameter (SecureString) that holds the Nomad ACL token."
+    NOMAD_CAPATH {
+        default: "",
+        format: "path of a folder of PEM files",
+        meaning: "The same, as a folder. `NOMAD_CACERT` comes before it."
+    }
+    NOMAD_CACERT_PARAMETER {
+        default: "",
+        format: "SSM parameter, or a secret's ARN",
+        meaning: "The same, as text in Parameter Store or Secrets Manager. Files come before it."
+    }
+    NOMAD_CLIENT_CERT {
+        default: "",
+        format: "path of a PEM file",
+        meaning: "Certificate that is shown to servers and agents that demand one (`verify_https_client`), followed by those that lead to its authority."
+    }
+    NOMAD_CLIENT_KEY {
+        default: "",
+        format: "path of a PEM file",
+        meaning: "Its private key, not encrypted."
+    }
+    NOMAD_CLIENT_CERT_PARAMETER {
+        default: "",
+        format: "SSM parameter, or a secret's ARN",
+        meaning: "The certificate as text in Parameter Store or Secrets Manager. The file comes before it."
+    }
+    NOMAD_CLIENT_KEY_PARAMETER {
+        default: "",
+        format: "SSM parameter, or a secret's ARN",
+        meaning: "The key as text in Parameter Store (SecureString) or Secrets Manager. The file comes before it."
+    }
+    NOMAD_TLS_SERVER_NAME {
+        default: "",
+        format: "host name",
+        meaning: "Name that is expected in the servers' certificate where it is not the host in `NOMAD_ADDR`, such as `server.global.nomad`. Agents are then expected to be `client.global.nomad`."
+    }
+    NOMAD_SKIP_VERIFY {
+        default: "off",
+        format: "boolean",
+        meaning: "`on` believes every certificate: whoever is in between reads the token. A warning in every invocation's log."
     }
     NOMAD_ACL {
         default: "on",
         format: "boolean",
         meaning: "`off` for a cluster without ACLs: no token is read or sent."
+    }
+    NOMAD_TOKEN {
+        default: "",
+        format: "token",
+        meaning: "The Nomad ACL token itself, for trials: everybody who may look at the function can read it. Comes before the following ones."
+    }
+    NOMAD_TOKEN_SECRET {
+        default: "",
+        format: "name or ARN, with `#key` if need be",
+        meaning: "Secret of Secrets Manager that holds the token, as its whole text or, as JSON, under the key. Comes before the following ones."
+    }
+    NOMAD_AUTH_METHOD {
+        default: "",
+        format: "name",
+        meaning: "JWT auth method of Nomad's: the function logs in as its role and no token is stored anywhere. Comes before the parameter. See docs/SECURITY.md."
+    }
+    NOMAD_AUTH_AUDIENCE {
+        default: "",
+        format: "text",
+        meaning: "Audience of the identity for that login, as in the method's `BoundAudiences`."
+    }
+    NOMAD_TOKEN_PARAMETER {
+        default: "/{ENV}-aws-{REGION}/broker/secrets/NOMAD_TOKEN",
+        format: "name or ARN",
+        meaning: "SSM parameter (SecureString) that holds the token. Read only if none of the others is set."
     }
     NODE_LOOKUP {
         default: "auto",
@@ -200,23 +260,8 @@ variables! {
 }
 
 /// Names that are set aside for later versions. Who sets one should learn that it does nothing yet.
-pub(super) const NOT_READ_YET: &[&str] = &[
-    "NOMAD_TOKEN",
-    "NOMAD_TOKEN_SECRET",
-    "NOMAD_AUTH_METHOD",
-    "NOMAD_AUTH_AUDIENCE",
-    "NOMAD_CAPATH",
-    "NOMAD_CLIENT_CERT",
-    "NOMAD_CLIENT_KEY",
-    "NOMAD_TLS_SERVER_NAME",
-    "NOMAD_SKIP_VERIFY",
-    "NOMAD_CACERT_PARAMETER",
-    "NOMAD_CLIENT_CERT_PARAMETER",
-    "NOMAD_CLIENT_KEY_PARAMETER",
-    "CLUSTERS_PARAMETER",
-    "NOTIFY_TOPIC_ARN",
-    "NOTIFY_WEBHOOK_PARAMETER",
-];
+pub(super) const NOT_READ_YET: &[&str] =
+    &["CLUSTERS_PARAMETER", "NOTIFY_TOPIC_ARN", "NOTIFY_WEBHOOK_PARAMETER"];
 
 /// The table for the README.
 pub fn markdown_table() -> String {

@@ -5,6 +5,7 @@ use nomad_client::NomadError;
 
 use super::Error;
 use crate::aws::MissingPermission;
+use crate::config::Purpose;
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "each asks for a few of many kinds")]
 impl Error {
@@ -37,7 +38,9 @@ impl Error {
     pub fn missing_permission(&self) -> Option<MissingPermission> {
         match self {
             Self::AutoScaling { group, source } => source.missing_permission(group.as_ref()),
-            Self::Ec2Unavailable { source, .. } => source.missing_permission(None),
+            Self::Ec2Unavailable { source, .. } | Self::IdentityUnavailable(source) => {
+                source.missing_permission(None)
+            }
             _ => None,
         }
     }
@@ -51,13 +54,25 @@ impl Error {
         }
     }
 
+    /// Whether a certificate was not accepted, theirs or ours.
+    pub(crate) fn is_about_certificates(&self) -> bool {
+        matches!(
+            self,
+            Self::TlsVerificationFailed(_)
+                | Self::ClientCertificateDemanded(_)
+                | Self::ClientCertificateRefused(_)
+        )
+    }
+
     /// What it hides from a decision.
     pub fn obstacle(&self) -> Obstacle {
         match self {
             Self::NomadTokenRefused { .. }
-            | Self::TokenParameterNotFound { .. }
-            | Self::TokenParameterAccessDenied { .. }
-            | Self::TokenParameterInvalid { .. }
+            | Self::StoredValueNotFound { purpose: Purpose::Token, .. }
+            | Self::StoredValueAccessDenied { purpose: Purpose::Token, .. }
+            | Self::TokenInvalid { .. }
+            | Self::LoginRefused { .. }
+            | Self::ShortLivedTokenUnsafe { .. }
             | Self::AgentTokenRefused { .. }
             | Self::AgentNeedsToken { .. } => Obstacle::TokenRefused,
             Self::NoClusterLeader(_) => Obstacle::NoLeader,
@@ -75,6 +90,8 @@ impl Error {
             | Self::NodeGone(source)
             | Self::NoClusterLeader(source)
             | Self::TlsVerificationFailed(source)
+            | Self::ClientCertificateDemanded(source)
+            | Self::ClientCertificateRefused(source)
             | Self::NomadUnavailable(source)
             | Self::NomadRefused(source) => Some(source),
             _ => None,

@@ -212,15 +212,16 @@ impl Live<'_> {
         base: &BaseUrl,
         patience: Patience,
     ) -> Result<AgentSelf, Error> {
+        let connection = self.nomad().await?;
         let ask = async |token| {
-            let agent = NomadClient::new(self.http.clone(), base.clone(), None, token);
+            let agent = NomadClient::new(connection.clients.agents.clone(), base.clone(), None, token);
             retry::retrying(self.budget, &self.nomad_calls, patience, async |timeout| {
                 let answer = agent.agent_self(timeout).await;
                 answer.map_err(|source| Error::agent(instance, base.to_string(), source))
             })
             .await
         };
-        let token = self.nomad().await?.token.clone();
+        let token = connection.token();
         if !self.config.nomad_addr.is_https() {
             return ask(token).await;
         }

@@ -2,10 +2,11 @@
 
 mod auto_scaling;
 mod budget;
+mod connection;
+mod kept;
 mod lookup;
 mod nomad;
 mod retry;
-mod tokens;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -17,17 +18,19 @@ use drain_core::observation::{Allocation, Node, Sight, Target};
 use drain_core::policy::ActionResult;
 use drain_http::HttpClient;
 use jiff::{SignedDuration, Timestamp};
-use nomad_client::{NomadClient, NomadError, Token, filter};
+use nomad_client::{NomadClient, NomadError, filter};
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 
-use crate::aws::{Aws, ssm};
+use crate::aws::Aws;
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::error::Error;
 use crate::world::{Drained, Group, GroupInstance, Hook, Waiting, World};
 
 pub use budget::Budget;
+use connection::Connection;
+pub use kept::Kept;
 use retry::Patience;
-pub use tokens::TokenCache;
 
 /// Calls to AWS at once: its limits are per account and region, and others call it too.
 const AWS_AT_ONCE: usize = 8;
@@ -35,12 +38,12 @@ const AWS_AT_ONCE: usize = 8;
 /// The world during one invocation.
 #[derive(Debug)]
 pub struct Live<'a> {
+    cluster: &'a Cluster,
     config: &'a Config,
-    /// For Nomad's servers and agents.
-    http: &'a HttpClient,
+    /// For AWS, and for a Nomad for which public authorities vouch.
+    web: &'a HttpClient,
     aws: Aws,
     budget: Budget,
-    tokens: &'a TokenCache,
     /// Made with the first call to Nomad: a sweep without a group needs no token.
     nomad: Mutex<Option<Rc<Connection>>>,
     sight: OnceCell<Sight>,
@@ -50,31 +53,15 @@ pub struct Live<'a> {
     aws_calls: Semaphore,
 }
 
-/// Nomad's servers, and the token that they want.
-#[derive(Debug)]
-struct Connection {
-    servers: NomadClient,
-    token: Option<Token>,
-    /// Whether an earlier invocation has read the token: it may have been replaced since.
-    kept: bool,
-}
-
 impl<'a> Live<'a> {
     /// The world as it is reached from here, with so many connections to Nomad at once.
-    pub fn new(
-        config: &'a Config,
-        aws: &HttpClient,
-        nomad: &'a HttpClient,
-        tokens: &'a TokenCache,
-        budget: Budget,
-        at_once: usize,
-    ) -> Self {
+    pub fn new(cluster: &'a Cluster, web: &'a HttpClient, budget: Budget, at_once: usize) -> Self {
         Self {
-            config,
-            http: nomad,
-            aws: Aws::new(aws.clone(), config.aws.clone()),
+            cluster,
+            config: &cluster.config,
+            web,
+            aws: Aws::new(web.clone(), cluster.config.aws.clone()),
             budget,
-            tokens,
             nomad: Mutex::default(),
             sight: OnceCell::new(),
             ends_begun: Mutex::default(),
@@ -83,64 +70,13 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// The servers, and the token if the cluster wants one. It serves the whole invocation, and those that follow.
-    async fn nomad(&self) -> Result<Rc<Connection>, Error> {
-        let mut known = self.nomad.lock().await;
-        if let Some(connection) = &*known {
-            return Ok(Rc::clone(connection));
-        }
-        let connection = Rc::new(self.connect(self.tokens.get()).await?);
-        Ok(Rc::clone(known.insert(connection)))
-    }
-
-    /// The same with a token that is certainly of today, after Nomad has refused one that may be of yesterday. `None` if
-    /// this invocation has read it itself.
-    async fn nomad_anew(&self, refused: &Rc<Connection>) -> Result<Option<Rc<Connection>>, Error> {
-        if !refused.kept {
-            return Ok(None);
-        }
-        let mut known = self.nomad.lock().await;
-        // Another call of this invocation may have been faster.
-        if let Some(connection) = known.as_ref().filter(|known| !Rc::ptr_eq(known, refused)) {
-            return Ok(Some(Rc::clone(connection)));
-        }
-        tracing::info!("Nomad refuses the token that was read a while ago: reading it again");
-        let connection = Rc::new(self.connect(None).await?);
-        Ok(Some(Rc::clone(known.insert(connection))))
-    }
-
-    async fn connect(&self, kept: Option<Token>) -> Result<Connection, Error> {
-        let is_kept = kept.is_some();
-        let token = match (&self.config.token_parameter, kept) {
-            (None, _) => None,
-            (Some(_), Some(token)) => Some(token),
-            (Some(parameter), None) => {
-                let token = self.read_token(parameter).await?;
-                self.tokens.put(token.clone());
-                Some(token)
-            }
-        };
-        let Config { nomad_addr, nomad_region, .. } = self.config;
-        let servers =
-            NomadClient::new(self.http.clone(), nomad_addr.clone(), nomad_region.clone(), token.clone());
-        Ok(Connection { servers, token, kept: is_kept })
-    }
-
-    async fn read_token(&self, parameter: &str) -> Result<Token, Error> {
-        let secret = self
-            .ask_aws(Patience::Briefly, async |timeout| {
-                ssm::get_parameter(&self.aws, parameter, timeout)
-                    .await
-                    .map_err(|error| Error::token_parameter(parameter, self.aws.region(), error))
-            })
-            .await?;
-        Token::parse(secret)
-            .map_err(|source| Error::TokenParameterInvalid { parameter: parameter.to_owned(), source })
-    }
-
     /// What a failed request to Nomad's servers means here.
     fn failed(&self, error: NomadError) -> Error {
-        Error::nomad(self.config.token_parameter.as_deref(), error)
+        let error = Error::nomad(self.config.token.description(), error);
+        if error.is_about_certificates() {
+            self.cluster.kept.forget_stored_clients();
+        }
+        error
     }
 
     /// One question to Nomad's servers, tried again while it fails in a way that may pass.

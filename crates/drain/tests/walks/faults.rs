@@ -185,7 +185,7 @@ fn of_nomad(call: Call, kind: Kind) -> Error {
         Kind::NoLeader => Error::NoClusterLeader(refusal(call, RefusalKind::NoLeader, 500)),
         Kind::Denied => {
             let source = refusal(call, RefusalKind::Token, 403);
-            Error::NomadTokenRefused { parameter: Some("/token".to_owned()), source }
+            Error::NomadTokenRefused { token: Some("the token in SSM parameter /token".to_owned()), source }
         }
         Kind::TimeOut | Kind::TimeOutAfterEffect | Kind::Reset | Kind::ResetAfterEffect | Kind::Refused => {
             let (operation, server) = (format!("{call:?}"), "http://nomad".to_owned());
