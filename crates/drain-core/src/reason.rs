@@ -165,6 +165,8 @@ reasons! {
     DryRun = "dry_run" => Ignored,
     /// The group is not one that the sweep watches.
     GroupNotWatched = "group_not_watched" => Ignored,
+    /// The group is none of any cluster.
+    NoCluster = "no_cluster" => Ignored,
     /// Auto Scaling's test message, sent whenever a hook or a notification is set up.
     TestNotification = "test_notification" => Ignored,
     /// A node that we drained takes no work, and it is not the time, or not for us, to change that.

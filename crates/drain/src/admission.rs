@@ -2,6 +2,7 @@
 //! says of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use drain_core::ids::{GroupName, InstanceId};
 use drain_core::observation::{Cause, Ending, Errand, Hold, Member, Origin, Target};
@@ -9,12 +10,15 @@ use drain_core::reason::Reason;
 use futures_util::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::Config;
-use crate::reconcile::Rules;
+use crate::cluster::{self, Cluster, Home};
+use crate::config::{Config, GroupSelection};
+use crate::error::Error;
+use crate::reconcile::Looks;
 use crate::report::ReportEntry;
+use crate::sites::{Site, Where};
 use crate::sweep;
-use crate::together::Asked;
-use crate::world::{Group, GroupInstance, Hook, World, member_of};
+use crate::together::{Asked, Became};
+use crate::world::{Account, Clock as _, Group, GroupInstance, Hook, World, member_of};
 
 /// An event that is older than this may be about an instance that has ended or has come back since.
 const LATE: SignedDuration = SignedDuration::from_mins(2);
@@ -22,62 +26,157 @@ const LATE: SignedDuration = SignedDuration::from_mins(2);
 /// What Auto Scaling says, by instance.
 type Members = BTreeMap<InstanceId, GroupInstance>;
 
-/// For each target what is to be looked at, or why it is left out, which is said.
-pub(crate) async fn admit(
-    world: &impl World,
-    config: &Config,
-    rules: &Rules<'_>,
-    targets: Vec<Target>,
-) -> Vec<Result<Asked, ReportEntry>> {
-    let now = world.now();
-    let asked: BTreeSet<InstanceId> = targets
-        .iter()
-        .filter(|target| is_late(target, now) || needs_state(target, rules))
-        .map(|target| target.instance.clone())
-        .collect();
-    let members = members(world, rules, asked.iter().cloned().collect()).await;
-    let group_of = |target: &Target| {
-        // EC2 and AWS Health know of no group.
-        let known =
-            members.as_ref().filter(|_| target.is_recommended()).and_then(|all| all.get(&target.instance));
-        target.group.clone().or_else(|| known.map(|member| member.group.clone()))
-    };
-    let groups = if config.policy.sweep {
-        group_facts(world, config, rules, targets.iter().filter_map(|one| Some((group_of(one)?, one)))).await
-    } else {
-        BTreeMap::new()
-    };
-    let admitted = targets.into_iter().map(|target| {
-        let member = match &members {
-            Some(members) if asked.contains(&target.instance) => member_of(members, &target.instance),
-            Some(_) | None if target.errand == Errand::Admit && !is_late(&target, now) => {
-                // What its event says: a launch hook holds it.
-                Member::InState("Pending:Wait".to_owned())
+/// Who asks, and what is known before anybody is asked.
+pub(crate) struct Admission<'a, W: World> {
+    pub(crate) account: &'a W::Account,
+    pub(crate) sites: &'a [Site<'a, W>],
+    pub(crate) config: &'a Config,
+    pub(crate) looks: &'a Looks,
+}
+
+impl<W: World> Admission<'_, W> {
+    /// For each target what is to be looked at, and where, or what became of it without that.
+    pub(crate) async fn admit(&self, targets: Vec<Target>) -> Vec<Result<(Where, Asked), Became>> {
+        let Self { account, config, looks, .. } = self;
+        let now = account.now();
+        let asked: BTreeSet<InstanceId> = targets
+            .iter()
+            .filter(|target| is_late(target, now) || needs_state(target, config))
+            .map(|target| target.instance.clone())
+            .collect();
+        let members = members(*account, looks, asked.iter().cloned().collect()).await;
+        let group_of = |target: &Target| {
+            // EC2 and AWS Health know of no group.
+            let known = members
+                .as_ref()
+                .filter(|_| target.is_recommended())
+                .and_then(|all| all.get(&target.instance));
+            target.group.clone().or_else(|| known.map(|member| member.group.clone()))
+        };
+        let groups = self.group_facts(targets.iter().filter_map(|one| Some((group_of(one)?, one)))).await;
+        let admitted = targets.into_iter().map(|target| {
+            let member = match &members {
+                Some(members) if asked.contains(&target.instance) => member_of(members, &target.instance),
+                Some(_) | None if target.errand == Errand::Admit && !is_late(&target, now) => {
+                    // What its event says: a launch hook holds it.
+                    Member::InState("Pending:Wait".to_owned())
+                }
+                Some(_) | None => Member::Unknown,
+            };
+            if let Some(entry) = over(&target, &member, now) {
+                return Err(Ok(vec![entry]));
             }
-            Some(_) | None => Member::Unknown,
+            let Some(group) = group_of(&target) else {
+                return Ok((Where::Anywhere, Asked { target, hold: None, member, node: None }));
+            };
+            let facts = groups.get(&group);
+            let place = match facts.map(|facts| &facts.home) {
+                Some(Ok(Home::Of(place))) => *place,
+                Some(Ok(Home::Nobodys)) | None => return Err(Ok(vec![of_no_cluster(&target, &group)])),
+                Some(Ok(Home::Disputed(clusters))) => {
+                    return Err(Err(Rc::new(config.wrong_document(vec![disputed(&group, clusters)]).into())));
+                }
+                Some(Err(error)) => return Err(Err(Rc::clone(error))),
+            };
+            // Without a sweep nobody looks after groups: a hook that sends its messages to us means us.
+            let watched = facts.is_none_or(|facts| facts.watched);
+            if !watched && (config.sweep || target.origin != Origin::Event) {
+                return Err(Ok(vec![not_watched(&target, &group)]));
+            }
+            if facts.is_some_and(|facts| facts.paused) && target.is_recommended() {
+                let message =
+                    format!("the group of {} asks to be left alone. Nothing was done", target.instance);
+                return Err(Ok(vec![ignored(&target, Reason::Paused, message)]));
+            }
+            let hold = self.hold(place, &target, facts);
+            Ok((Where::At(place), Asked { target, hold, member, node: None }))
+        });
+        admitted.collect()
+    }
+
+    /// What has to be known of groups. With a sweep, an event's group has to be one that the sweep looks after, and the
+    /// hook's limit bounds the drain; a tag may say whose the group is. Each group is asked about once.
+    async fn group_facts(
+        &self,
+        targets: impl Iterator<Item = (GroupName, &Target)>,
+    ) -> BTreeMap<GroupName, GroupFacts> {
+        let mut names: BTreeMap<GroupName, bool> = BTreeMap::new();
+        for (name, target) in targets {
+            *names.entry(name).or_default() |= target.hook.is_some();
+        }
+        let clusters: &Vec<&Cluster> = &self.sites.iter().map(|site| site.cluster).collect();
+        let selection = &cluster::watched(self.config, clusters);
+        let facts = names.into_iter().map(|(name, is_held)| async move {
+            let facts = self.facts(clusters, selection, &name, is_held).await;
+            (name, facts)
+        });
+        join_all(facts).await.into_iter().collect()
+    }
+
+    async fn facts(
+        &self,
+        clusters: &[&Cluster],
+        selection: &GroupSelection,
+        name: &GroupName,
+        is_held: bool,
+    ) -> GroupFacts {
+        let Self { account, config, looks, .. } = self;
+        let asks_for_tag = cluster::asks_for_tag(clusters, name);
+        let hooks =
+            async { if config.sweep && is_held { account.hooks(name).await } else { Ok(Vec::new()) } };
+        let group = async { if config.sweep || asks_for_tag { account.group(name).await } else { Ok(None) } };
+        let (group, hooks) = join(group, hooks).await;
+        let hooks = hooks.unwrap_or_else(|error| {
+            looks.warned.failed(&error, &format!("the hooks of {name} could not be read"));
+            Vec::new()
+        });
+        let (group, unread): (Option<Group>, _) = match group {
+            Ok(group) => (group, None),
+            Err(error) => (None, Some(error)),
         };
-        if let Some(entry) = over(&target, &member, now) {
-            return Err(entry);
-        }
-        let group = group_of(&target);
-        let facts = group.as_ref().and_then(|group| groups.get(group));
-        let watched = match (facts, &group) {
-            (Some(facts), _) => facts.watched,
-            // Without a sweep nobody has asked for tags. A hook that sends its messages to us means us.
-            (None, Some(group)) if target.origin != Origin::Event => config.groups.may_watch(group),
-            (None, _) => true,
+        let tags = group.as_ref().map(|group| &group.tags);
+        let home = match (cluster::home(clusters, name, tags), unread) {
+            // Whose it is cannot be known, and another cluster's answer would mean nothing.
+            (Home::Nobodys, Some(error)) if asks_for_tag => Err(Rc::new(error)),
+            (home, unread) => {
+                // What cannot be read is no reason to lose an event.
+                if let Some(error) = unread {
+                    let what = format!("group {name} could not be read, so that its tags are not known");
+                    looks.warned.failed(&error, &what);
+                }
+                Ok(home)
+            }
         };
-        if let Some(group) = group.filter(|_| !watched) {
-            return Err(not_watched(&target, &group));
+        GroupFacts {
+            home,
+            watched: tags.map_or_else(|| selection.may_watch(name), |tags| selection.watches(name, tags)),
+            paused: group.as_ref().is_some_and(sweep::is_paused),
+            hooks,
         }
-        if facts.is_some_and(|facts| facts.paused) && target.is_recommended() {
-            let message = format!("the group of {} asks to be left alone. Nothing was done", target.instance);
-            return Err(ignored(&target, Reason::Paused, message));
+    }
+
+    /// The hook that holds the target, as far as it is known.
+    fn hold(&self, place: usize, target: &Target, facts: Option<&GroupFacts>) -> Option<Hold> {
+        let Self { config, looks, sites, .. } = self;
+        let (group, hook) = (target.group.as_ref()?, target.hook.as_ref()?);
+        let ours = facts.and_then(|facts| facts.hooks.iter().find(|one| one.name == *hook));
+        let settings = ours.map(|ours| sweep::settings(&looks.warned, group, ours));
+        let swept = config.sweep_hooks().contains(hook);
+        if config.sweep && target.errand != Errand::Admit && !swept {
+            looks.warned.once(&format!(
+                "SWEEP is on, and the sweep does not act on hook {hook}: name it in LIFECYCLE_HOOK_NAME, or nobody goes on \
+                 where this invocation ends"
+            ));
         }
-        let hold = hold(config, rules, &target, facts);
-        Ok(Asked { target, hold, member, node: None })
-    });
-    admitted.collect()
+        let limit = sites.get(place).and_then(|site| site.cluster.config.policy.max_drains_per_group);
+        Some(Hold {
+            settings,
+            paused: facts.is_some_and(|facts| facts.paused),
+            // Only the sweep knows whose turn it is, of those that it sees. An interruption does not wait.
+            queued: limit.is_some() && swept && target.cause() != Some(Cause::Spot),
+            ..Hold::default()
+        })
+    }
 }
 
 /// Whether so much time has passed, or the way of the instance is such, that it may not be held any more.
@@ -93,24 +192,27 @@ fn is_late(target: &Target, now: Timestamp) -> bool {
 
 /// Whether what is done depends on what Auto Scaling says. Without a sweep nobody gives a node back, so that it makes no
 /// difference to those that may need their nodes again.
-fn needs_state(target: &Target, rules: &Rules<'_>) -> bool {
+fn needs_state(target: &Target, config: &Config) -> bool {
     match target.errand {
         Errand::Purge(Ending::Stopped) => true,
-        Errand::Drain(Cause::StateChange) => rules.policy.sweep,
-        Errand::Drain(_) => rules.policy.sweep && target.is_recommended(),
+        Errand::Drain(Cause::StateChange) => config.sweep,
+        Errand::Drain(_) => config.sweep && target.is_recommended(),
         Errand::Admit | Errand::GiveBack | Errand::Purge(Ending::Terminated) => false,
     }
 }
 
 /// What cannot be found out is `None`.
-async fn members(world: &impl World, rules: &Rules<'_>, instances: Vec<InstanceId>) -> Option<Members> {
+async fn members(account: &impl Account, looks: &Looks, instances: Vec<InstanceId>) -> Option<Members> {
     if instances.is_empty() {
         return Some(Members::new());
     }
-    let members = world.members(&instances).await;
-    members
-        .map_err(|error| rules.failed(&error, "what Auto Scaling says of instances could not be found out"))
-        .ok()
+    match account.members(&instances).await {
+        Ok(members) => Some(members),
+        Err(error) => {
+            looks.warned.failed(&error, "what Auto Scaling says of instances could not be found out");
+            None
+        }
+    }
 }
 
 /// The answer to an event that comes too late. An instance that is late and not held any more has ended, or has come
@@ -153,65 +255,12 @@ fn ignored(target: &Target, reason: Reason, message: String) -> ReportEntry {
 
 /// What Auto Scaling says of a group that an event names.
 struct GroupFacts {
+    /// Whose it is, or why nobody could find out.
+    home: Result<Home, Rc<Error>>,
     /// Whether the sweep looks after it.
     watched: bool,
     paused: bool,
     hooks: Vec<Hook>,
-}
-
-/// With a sweep, an event's group has to be one that the sweep looks after, and the hook's limit bounds the drain. Each
-/// group is asked about once.
-async fn group_facts(
-    world: &impl World,
-    config: &Config,
-    rules: &Rules<'_>,
-    targets: impl Iterator<Item = (GroupName, &Target)>,
-) -> BTreeMap<GroupName, GroupFacts> {
-    let mut names: BTreeMap<GroupName, bool> = BTreeMap::new();
-    for (name, target) in targets {
-        *names.entry(name).or_default() |= target.hook.is_some();
-    }
-    let facts = names.into_iter().map(|(name, is_held)| async move {
-        let hooks = async { if is_held { world.hooks(&name).await } else { Ok(Vec::new()) } };
-        let (group, hooks) = join(world.group(&name), hooks).await;
-        // What cannot be read is no reason to lose an event.
-        let group: Option<Group> = group.unwrap_or_else(|error| {
-            rules.failed(&error, &format!("group {name} could not be read, so that its tags are not known"));
-            None
-        });
-        let hooks = hooks.unwrap_or_else(|error| {
-            rules.failed(&error, &format!("the hooks of {name} could not be read"));
-            Vec::new()
-        });
-        let watched = match &group {
-            Some(group) => config.groups.watches(&name, &group.tags),
-            None => config.groups.may_watch(&name),
-        };
-        let paused = group.as_ref().is_some_and(sweep::is_paused);
-        (name, GroupFacts { watched, paused, hooks })
-    });
-    join_all(facts).await.into_iter().collect()
-}
-
-/// The hook that holds the target, as far as it is known.
-fn hold(config: &Config, rules: &Rules<'_>, target: &Target, facts: Option<&GroupFacts>) -> Option<Hold> {
-    let (group, hook) = (target.group.as_ref()?, target.hook.as_ref()?);
-    let ours = facts.and_then(|facts| facts.hooks.iter().find(|one| one.name == *hook));
-    let settings = ours.map(|ours| sweep::settings(rules, group, ours));
-    let swept = config.sweep_hooks().contains(hook);
-    if config.policy.sweep && target.errand != Errand::Admit && !swept {
-        rules.warn_once(&format!(
-            "SWEEP is on, and the sweep does not act on hook {hook}: name it in LIFECYCLE_HOOK_NAME, or nobody goes on \
-             where this invocation ends"
-        ));
-    }
-    Some(Hold {
-        settings,
-        paused: facts.is_some_and(|facts| facts.paused),
-        // Only the sweep knows whose turn it is, of those that it sees. An interruption does not wait.
-        queued: rules.policy.max_drains_per_group.is_some() && swept && target.cause() != Some(Cause::Spot),
-        ..Hold::default()
-    })
 }
 
 /// An event of a hook that somebody has set up for us is worth a warning. Of everything else an account tells whoever
@@ -232,4 +281,18 @@ fn not_watched(target: &Target, group: &GroupName) -> ReportEntry {
     );
     tracing::warn!(instance_id = %target.instance, auto_scaling_group = %group, reason = reason.as_str(), "{message}");
     ReportEntry::of_instance(target, None, reason.outcome(), reason, message)
+}
+
+/// An event of a group that no cluster's groups include. The account tells whoever listens of all its groups.
+fn of_no_cluster(target: &Target, group: &GroupName) -> ReportEntry {
+    let message = format!(
+        "group {group} of {} is no cluster's: see CLUSTERS_PARAMETER. Nothing was done",
+        target.instance
+    );
+    ignored(target, Reason::NoCluster, message)
+}
+
+/// What is wrong with a group that several clusters take for theirs.
+pub(crate) fn disputed(group: &GroupName, clusters: &str) -> String {
+    format!("group {group} is of several clusters, {clusters}: it has to be of one")
 }

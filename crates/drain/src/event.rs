@@ -27,6 +27,19 @@ pub enum Event {
     Messages(Vec<Delivery>),
 }
 
+impl Event {
+    /// Whether anything is to be done for anybody.
+    pub fn asks_for_something(&self) -> bool {
+        let is_target = |message: &Message| matches!(message, Message::Target(_));
+        match self {
+            Self::Sweep => true,
+            Self::Messages(deliveries) => {
+                deliveries.iter().flat_map(|delivery| &delivery.messages).flatten().any(is_target)
+            }
+        }
+    }
+}
+
 /// One part of an event: a record, or all of it.
 #[derive(Debug)]
 pub struct Delivery {

@@ -1,6 +1,5 @@
 //! Events: which of the instances that they name are ours to look after, and what became of them.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::rc::Rc;
@@ -10,15 +9,16 @@ use drain_core::observation::{Cause, Origin, Target};
 use futures_util::future::join;
 use jiff::Timestamp;
 
-use crate::admission::admit;
+use crate::admission::Admission;
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::{Delivery, Message};
 use crate::invocation::{Handled, Times};
 use crate::later;
-use crate::reconcile::Rules;
-use crate::together::{Became, see_through};
-use crate::world::World;
+use crate::reconcile::{Looks, Warned};
+use crate::sites::{Site, see_through_at};
+use crate::together::Became;
+use crate::world::{Clock as _, World};
 
 /// An instance, and which parts of the event named it.
 struct Named {
@@ -28,24 +28,24 @@ struct Named {
 
 /// Does what the parts of an event ask for. A part fails if something that it asked for did: whoever sent it sends it
 /// again, and what has succeeded by then is recognised and not done twice.
-pub(crate) async fn handle(
-    world: &impl World,
+pub(crate) async fn handle<W: World>(
+    account: &W::Account,
+    sites: &[Site<'_, W>],
     config: &Config,
     times: Times,
     deliveries: Vec<Delivery>,
 ) -> Handled {
-    let now = world.now();
+    let now = account.now();
     let lingers = config.event_linger.map_or(Timestamp::MAX, |linger| later(now, linger));
-    let rules = Rules {
-        policy: &config.policy,
+    let looks = Looks {
         sweeping: false,
         poll_interval: config.poll_interval,
         linger_until: times.looks_end.min(lingers),
         ends: times.ends,
-        warned: RefCell::default(),
+        warned: Warned::default(),
     };
-    if !config.policy.sweep && deliveries.iter().any(|delivery| delivery.queue_message.is_some()) {
-        rules.warn_once(
+    if !config.sweep && deliveries.iter().any(|delivery| delivery.queue_message.is_some()) {
+        looks.warned.once(
             "messages come from a queue, and SWEEP is off: a drain that outlasts this invocation is left to the hook's \
              time-out, because a message that has begun its drain is done with",
         );
@@ -55,7 +55,8 @@ pub(crate) async fn handle(
     // Nobody asks anything about an interruption before its drain: it waits for no answer about others.
     let (urgent, others): (Vec<Named>, Vec<Named>) =
         named.into_iter().partition(|named| named.target.interrupts_by_itself());
-    let both = join(done(world, config, &rules, urgent), done(world, config, &rules, others)).await;
+    let frame = Admission { account, sites, config, looks: &looks };
+    let both = join(done(&frame, urgent), done(&frame, others)).await;
     for (deliveries, became) in both.0.into_iter().chain(both.1) {
         match became {
             Ok(entries) => handled.report.results.extend(entries),
@@ -70,26 +71,21 @@ pub(crate) async fn handle(
 }
 
 /// What became of instances, and of which parts of the event.
-async fn done(
-    world: &impl World,
-    config: &Config,
-    rules: &Rules<'_>,
-    named: Vec<Named>,
-) -> Vec<(BTreeSet<usize>, Became)> {
+async fn done<W: World>(admission: &Admission<'_, W>, named: Vec<Named>) -> Vec<(BTreeSet<usize>, Became)> {
     let (targets, deliveries): (Vec<Target>, Vec<_>) =
         named.into_iter().map(|named| (named.target, named.deliveries)).unzip();
     let mut all = Vec::new();
     let (mut asked, mut who) = (Vec::new(), Vec::new());
-    for (admitted, deliveries) in admit(world, config, rules, targets).await.into_iter().zip(deliveries) {
+    for (admitted, deliveries) in admission.admit(targets).await.into_iter().zip(deliveries) {
         match admitted {
             Ok(one) => {
                 asked.push(one);
                 who.push(deliveries);
             }
-            Err(entry) => all.push((deliveries, Ok(vec![entry]))),
+            Err(became) => all.push((deliveries, became)),
         }
     }
-    let became = see_through(world, rules, asked).await;
+    let became = see_through_at(admission.sites, admission.looks, asked).await;
     all.extend(who.into_iter().zip(became));
     all
 }

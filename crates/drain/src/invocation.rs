@@ -6,14 +6,15 @@ use std::rc::Rc;
 use drain_http::{HttpClient, Tls, Trust};
 use jiff::Timestamp;
 
-use crate::cluster::Cluster;
-use crate::config::{Config, ConfigurationError};
+use crate::cluster::Clusters;
+use crate::config::{Config, ConfigurationError, Place, Purpose};
 use crate::error::{Causes, Error};
 use crate::event::{self, Delivery, Event};
 use crate::handle::handle;
-use crate::live::{Budget, Live};
+use crate::live::{Budget, Live, LiveAccount};
 use crate::metrics;
 use crate::report::{Answer, Report};
+use crate::sites::Site;
 use crate::sweep;
 use crate::world::World;
 
@@ -26,7 +27,8 @@ pub struct Function {
 /// What every invocation shares.
 #[derive(Debug)]
 struct Ready {
-    cluster: Cluster,
+    config: Config,
+    clusters: Clusters,
     /// For AWS, which public authorities vouch for.
     web: HttpClient,
 }
@@ -55,16 +57,25 @@ impl Function {
     }
 
     async fn handle(&self, event: &str, budget: Budget) -> Result<Handled, Error> {
-        let Ready { cluster, web } = self.ready.as_ref().map_err(Clone::clone)?;
-        let config = &cluster.config;
-        cluster.warn();
-        let event = event::parse(event, &config.scope()).map_err(Error::Event)?;
+        let Ready { config, clusters, web } = self.ready.as_ref().map_err(Clone::clone)?;
+        let event = event::parse(event, &config.scope()).map_err(Error::Event);
+        let account = LiveAccount::new(&config.aws, web, budget);
+        let is_needed = event.as_ref().is_ok_and(Event::asks_for_something);
+        let read = async |place: &Place| account.stored(Purpose::Clusters, place).await;
+        let clusters = clusters.at(Timestamp::now(), is_needed, read).await?;
+        for cluster in &clusters {
+            cluster.warn();
+        }
+        let event = event?;
         let at_once = match &event {
             Event::Sweep => SWEEPING_AT_ONCE,
             Event::Messages(_) => AT_ONCE,
         };
-        let live = Live::new(cluster, web, budget, at_once);
-        serve(&live, config, event, budget.times()).await
+        let worlds: Vec<Live<'_>> =
+            clusters.iter().map(|cluster| Live::new(cluster, &account, web, at_once)).collect();
+        let sites: Vec<Site<'_, Live<'_>>> =
+            clusters.iter().zip(&worlds).map(|(cluster, world)| Site { cluster, world }).collect();
+        serve(&account, &sites, config, event, budget.times()).await
     }
 }
 
@@ -83,6 +94,12 @@ impl Handled {
     pub(crate) fn of(deliveries: &[Delivery]) -> Self {
         let queue_messages = deliveries.iter().map(|delivery| delivery.queue_message.clone()).collect();
         Self { queue_messages, ..Self::default() }
+    }
+
+    /// What became of a sweep. It has done what it could; what is wrong with the configuration is its failure all the same.
+    pub(crate) fn swept(report: Report, wrong: Option<ConfigurationError>) -> Self {
+        let failures = wrong.into_iter().map(|wrong| (0, Rc::new(wrong.into()))).collect();
+        Self { report, failures, ..Self::default() }
     }
 
     pub(crate) fn failed(&mut self, delivery: usize, error: &Rc<Error>) {
@@ -126,18 +143,16 @@ pub struct Times {
 }
 
 /// Does what one event asks for, in any world.
-pub async fn serve(
-    world: &impl World,
+pub async fn serve<W: World>(
+    account: &W::Account,
+    sites: &[Site<'_, W>],
     config: &Config,
     event: Event,
     times: Times,
 ) -> Result<Handled, Error> {
     match event {
-        Event::Sweep => {
-            let report = sweep::sweep(world, config, times).await?;
-            Ok(Handled { report, ..Handled::default() })
-        }
-        Event::Messages(deliveries) => Ok(handle(world, config, times, deliveries).await),
+        Event::Sweep => sweep::sweep(account, sites, config, times).await,
+        Event::Messages(deliveries) => Ok(handle(account, sites, config, times, deliveries).await),
     }
 }
 
@@ -153,12 +168,12 @@ impl Ready {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        let web = HttpClient::new(&Tls::new(Trust::web())).map_err(|error| ConfigurationError {
-            problems: vec![format!(
+        let web = HttpClient::new(&Tls::new(Trust::web())).map_err(|error| {
+            ConfigurationError::of(vec![format!(
                 "the certificate authorities that are built in cannot be used: {}",
                 Causes(&error)
-            )],
+            )])
         })?;
-        Ok(Self { cluster: Cluster::new(config), web })
+        Ok(Self { clusters: Clusters::new(config.clusters.clone()), config, web })
     }
 }

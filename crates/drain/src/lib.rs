@@ -6,7 +6,7 @@
 
 mod admission;
 pub mod aws;
-mod cluster;
+pub mod cluster;
 pub mod config;
 mod error;
 pub mod event;
@@ -16,6 +16,7 @@ pub mod live;
 mod metrics;
 pub mod reconcile;
 mod report;
+mod sites;
 pub mod sweep;
 pub mod telemetry;
 mod together;
@@ -24,6 +25,7 @@ pub mod world;
 pub use error::Error;
 pub use invocation::{Function, Handled, Times, serve};
 pub use report::{Answer, Report, ReportEntry};
+pub use sites::Site;
 
 /// The moment so much later, or the last one there is.
 pub(crate) fn later(moment: jiff::Timestamp, by: jiff::SignedDuration) -> jiff::Timestamp {

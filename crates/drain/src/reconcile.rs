@@ -23,11 +23,18 @@ use crate::report::ReportEntry;
 use crate::world::World;
 use case::Case;
 
-/// What holds for every instance of one invocation.
-#[derive(Debug)]
+/// What holds for every instance of one cluster in one invocation.
+#[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     /// What the operator has asked for.
     pub policy: &'a Policy,
+    /// What holds for every cluster.
+    pub looks: &'a Looks,
+}
+
+/// How an invocation looks at instances.
+#[derive(Debug)]
+pub struct Looks {
     /// Whether this invocation is a sweep: then a failure is left to the next one.
     pub sweeping: bool,
     /// How long to wait between two looks.
@@ -36,14 +43,18 @@ pub struct Rules<'a> {
     pub linger_until: Timestamp,
     /// Until when an invocation tries to begin.
     pub ends: Timestamp,
-    /// What has been warned of: each warning is given once in an invocation.
-    pub warned: RefCell<BTreeSet<String>>,
+    /// What has been said.
+    pub warned: Warned,
 }
 
-impl Rules<'_> {
+/// What an invocation has warned of: each warning is given once.
+#[derive(Debug, Default)]
+pub struct Warned(RefCell<BTreeSet<String>>);
+
+impl Warned {
     /// Warns, unless this invocation has said the same already.
-    pub fn warn_once(&self, warning: &str) {
-        if self.warned.borrow_mut().insert(warning.to_owned()) {
+    pub fn once(&self, warning: &str) {
+        if self.0.borrow_mut().insert(warning.to_owned()) {
             tracing::warn!("{warning}");
         }
     }
@@ -51,7 +62,7 @@ impl Rules<'_> {
     /// A question that got no answer, while the rest goes on: a missing permission is said once, with what grants it.
     pub(crate) fn failed(&self, error: &Error, what: &str) {
         match words::missing_permission(error) {
-            Some(warning) => self.warn_once(&warning),
+            Some(warning) => self.once(&warning),
             None => note(error, what),
         }
     }
@@ -82,7 +93,7 @@ pub async fn reconcile(
             Decision::Wait { until, why } => (until, why),
         };
         let end = case.time_left();
-        let poll = later(world.now(), rules.poll_interval);
+        let poll = later(world.now(), rules.looks.poll_interval);
         // Where something has begun, the last look is at the end, however short that makes the last pause.
         let poll = if case.has_begun() { poll.min(end) } else { poll };
         if world.now() >= end || poll > end || (!case.may_change(why) && until > end) {

@@ -6,72 +6,121 @@
 
 mod leftovers;
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use drain_core::ids::{GroupName, HookName, InstanceId};
 use drain_core::observation::{Cause, Errand, Hold, HookSettings, Member, Origin, Target};
-use drain_core::policy::Policy;
 use futures_util::future::{join, join_all};
+use tracing::Instrument as _;
 
-use crate::config::{Config, HOLD_TAG, is_on};
+use crate::admission::disputed;
+use crate::cluster::{self, Cluster, Home};
+use crate::config::{Config, GroupSelection, HOLD_TAG, is_on};
 use crate::error::Error;
-use crate::invocation::Times;
+use crate::invocation::{Handled, Times};
 use crate::later;
-use crate::reconcile::Rules;
+use crate::reconcile::{Looks, Rules, Warned};
 use crate::report::Report;
-use crate::together::{Asked, see_through};
-use crate::world::{Group, Hook, Waiting, World};
+use crate::sites::Site;
+use crate::together::{Asked, Became, see_through};
+use crate::world::{Account, Clock as _, Group, Hook, Waiting, World};
 
 /// Sees every held instance through, as far as the time allows.
-pub(crate) async fn sweep(world: &impl World, config: &Config, times: Times) -> Result<Report, Error> {
-    let policy = &Policy { sweep: true, ..config.policy.clone() };
-    let now = world.now();
-    let rules = Rules {
-        policy,
+pub(crate) async fn sweep<W: World>(
+    account: &W::Account,
+    sites: &[Site<'_, W>],
+    config: &Config,
+    times: Times,
+) -> Result<Handled, Error> {
+    let now = account.now();
+    let looks = Looks {
         sweeping: true,
         poll_interval: config.poll_interval,
         linger_until: times.looks_end.min(later(now, config.sweep_linger)),
         ends: times.ends,
-        warned: RefCell::default(),
+        warned: Warned::default(),
     };
-    if !config.policy.sweep {
-        rules.warn_once(
-            "a sweep came, and SWEEP is off: set it on, so that events leave long drains to the sweep",
-        );
+    if !config.sweep {
+        looks
+            .warned
+            .once("a sweep came, and SWEEP is off: set it on, so that events leave long drains to the sweep");
     }
-    let groups = world.groups().await?;
-    let missing_groups = warn_of_missing_groups(config, &rules, &groups);
-    let waiting = find(world, config, &rules, &groups).await;
+    let clusters: Vec<&Cluster> = sites.iter().map(|site| site.cluster).collect();
+    let selection = cluster::watched(config, &clusters);
+    let groups = account.groups(&selection).await?;
+    let missing_groups = warn_of_missing_groups(&selection, &looks.warned, &groups);
+    let watched = groups.len();
+    let (groups, problems) = by_cluster(&clusters, groups);
+    let at_sites = sites
+        .iter()
+        .zip(&groups)
+        .map(|(site, groups)| sweep_at(account, site, config, &looks, groups).instrument(site.span()));
+    let mut report = Report { groups: Some(watched), held: Some(0), missing_groups, ..Report::default() };
+    for (held, done) in join_all(at_sites).await {
+        report.held = report.held.map(|others| others + held);
+        for one in done {
+            match one {
+                Ok(entries) => report.results.extend(entries),
+                Err(error) => looks.warned.failed(&error, "an instance could not be looked at"),
+            }
+        }
+    }
+    let wrong = (!problems.is_empty()).then(|| config.wrong_document(problems));
+    Ok(Handled::swept(report, wrong))
+}
+
+/// The groups of each cluster, and what is wrong with those that are not of one.
+fn by_cluster(clusters: &[&Cluster], groups: Vec<Group>) -> (Vec<Vec<Group>>, Vec<String>) {
+    let mut sorted: Vec<Vec<Group>> = clusters.iter().map(|_| Vec::new()).collect();
+    let mut problems = Vec::new();
+    for group in groups {
+        match cluster::home(clusters, &group.name, Some(&group.tags)) {
+            Home::Of(place) => sorted.get_mut(place).into_iter().for_each(|its| its.push(group.clone())),
+            Home::Disputed(names) => problems.push(disputed(&group.name, &names)),
+            Home::Nobodys => problems.push(format!(
+                "no cluster is that of group {}, which the sweep is to look after: name it in the \"groups\" of one, or give \
+                 its tag nomad-drain the \"tag\" of one",
+                group.name
+            )),
+        }
+    }
+    (sorted, problems)
+}
+
+/// Sees every held instance of one cluster through. Gives how many there are, and what became of each.
+async fn sweep_at<W: World>(
+    account: &W::Account,
+    site: &Site<'_, W>,
+    config: &Config,
+    looks: &Looks,
+    groups: &[Group],
+) -> (usize, Vec<Became>) {
+    let policy = site.policy(looks);
+    let rules = Rules { policy: &policy, looks };
+    let world = site.world;
+    let waiting = find(account, config, &looks.warned, groups).await;
     // Of an instance for which several hooks of ours may wait, each is a target.
     let ending = waiting.iter().filter(|one| one.target.cause().is_some());
     let held: BTreeSet<InstanceId> = ending.map(|one| one.target.instance.clone()).collect();
     let asked: BTreeSet<InstanceId> = waiting.iter().map(|one| one.target.instance.clone()).collect();
     let left = async {
-        let left = leftovers::find(world, &rules, &groups, &asked).await;
+        let left = leftovers::find(world, &rules, groups, &asked).await;
         see_through(world, &rules, left).await
     };
-    let (seen_through, left) = join(see_through(world, &rules, waiting), left).await;
-    let mut report =
-        Report { groups: Some(groups.len()), held: Some(held.len()), missing_groups, ..Report::default() };
-    for done in seen_through.into_iter().chain(left) {
-        match done {
-            Ok(entries) => report.results.extend(entries),
-            Err(error) => rules.failed(&error, "an instance could not be looked at"),
-        }
-    }
-    Ok(report)
+    let (mut done, left) = join(see_through(world, &rules, waiting), left).await;
+    done.extend(left);
+    (held.len(), done)
 }
 
 /// Looks for every held instance of the watched groups, in an order that changes from minute to minute: if time runs
 /// out, others are last the next time.
-async fn find(world: &impl World, config: &Config, rules: &Rules<'_>, groups: &[Group]) -> Vec<Asked> {
+async fn find(account: &impl Account, config: &Config, warned: &Warned, groups: &[Group]) -> Vec<Asked> {
     let pools = groups.iter().map(|group| async {
         if !group.has_warm_pool {
             return Vec::new();
         }
-        world.warm_pool(&group.name).await.unwrap_or_else(|error| {
-            rules.failed(&error, &format!("the warm pool of {} could not be read", group.name));
+        account.warm_pool(&group.name).await.unwrap_or_else(|error| {
+            warned.failed(&error, &format!("the warm pool of {} could not be read", group.name));
             Vec::new()
         })
     });
@@ -88,20 +137,20 @@ async fn find(world: &impl World, config: &Config, rules: &Rules<'_>, groups: &[
     });
     let held = waiting.filter(|(_, ending, coming)| !ending.is_empty() || !coming.is_empty());
     let held = held.map(|(group, ending, coming)| async move {
-        let hooks = match world.hooks(&group.name).await {
+        let hooks = match account.hooks(&group.name).await {
             Ok(hooks) => Some(hooks),
             Err(error) => {
-                rules.failed(&error, &format!("the hooks of {} could not be read", group.name));
+                warned.failed(&error, &format!("the hooks of {} could not be read", group.name));
                 None
             }
         };
-        let mut asked = departures(config, rules, group, &ending, hooks.as_deref());
+        let mut asked = departures(config, warned, group, &ending, hooks.as_deref());
         asked.extend(arrivals(config, group, coming, hooks.as_deref()));
         asked
     });
     let mut held: Vec<Asked> = join_all(held).await.into_iter().flatten().collect();
     if !held.is_empty() {
-        let minute = world.now().as_second().div_euclid(60).unsigned_abs();
+        let minute = account.now().as_second().div_euclid(60).unsigned_abs();
         // Fibonacci hashing: minutes that follow each other begin far apart.
         let first = minute.wrapping_mul(0x9e37_79b9_7f4a_7c15) % (held.len() as u64);
         held.rotate_left(usize::try_from(first).unwrap_or_default());
@@ -128,7 +177,7 @@ pub(crate) fn is_coming(state: &str) -> bool {
 /// name: a heartbeat will prove it.
 fn our_hooks(
     config: &Config,
-    rules: &Rules<'_>,
+    warned: &Warned,
     group: &Group,
     hooks: Option<&[Hook]>,
 ) -> Vec<(HookName, Option<HookSettings>)> {
@@ -136,14 +185,14 @@ fn our_hooks(
     let Some(hooks) = hooks else { return names.iter().map(|name| (name.clone(), None)).collect() };
     let ours =
         names.iter().filter_map(|name| hooks.iter().find(|hook| hook.name == *name && hook.terminating));
-    ours.map(|hook| (hook.name.clone(), Some(settings(rules, &group.name, hook)))).collect()
+    ours.map(|hook| (hook.name.clone(), Some(settings(warned, &group.name, hook)))).collect()
 }
 
 /// A hook's timers, and a warning if they are too short for a sweep.
-pub(crate) fn settings(rules: &Rules<'_>, group: &GroupName, hook: &Hook) -> HookSettings {
+pub(crate) fn settings(warned: &Warned, group: &GroupName, hook: &Hook) -> HookSettings {
     let timeout = hook.heartbeat_timeout;
     if timeout.as_secs() < 300 {
-        rules.warn_once(&format!(
+        warned.once(&format!(
             "hook {} of group {group} has a HeartbeatTimeout of {timeout:#}: a sweep once a minute needs 5 minutes or more. \
              Heartbeats are sent at every look",
             hook.name
@@ -156,7 +205,7 @@ pub(crate) fn settings(rules: &Rules<'_>, group: &GroupName, hook: &Hook) -> Hoo
 /// next sweep, in turns.
 fn departures(
     config: &Config,
-    rules: &Rules<'_>,
+    warned: &Warned,
     group: &Group,
     ending: &[(Cause, Waiting)],
     hooks: Option<&[Hook]>,
@@ -164,7 +213,7 @@ fn departures(
     if ending.is_empty() {
         return Vec::new();
     }
-    let hooks = our_hooks(config, rules, group, hooks);
+    let hooks = our_hooks(config, warned, group, hooks);
     if hooks.is_empty() {
         let instances: Vec<&str> = ending.iter().map(|(_, waiting)| waiting.instance.as_str()).collect();
         tracing::warn!(
@@ -225,16 +274,15 @@ pub(crate) fn is_paused(group: &Group) -> bool {
 
 /// A sweep that does nothing for want of a group looks like one that has nothing to do: it says so. Gives how many groups
 /// are named and do not exist.
-fn warn_of_missing_groups(config: &Config, rules: &Rules<'_>, groups: &[Group]) -> usize {
+fn warn_of_missing_groups(selection: &GroupSelection, warned: &Warned, groups: &[Group]) -> usize {
     if groups.is_empty() {
-        rules.warn_once(
-            "no Auto Scaling group is watched: the sweep has nothing to do. See AUTO_SCALING_GROUPS",
-        );
+        warned.once("no Auto Scaling group is watched: the sweep has nothing to do. See AUTO_SCALING_GROUPS");
     }
+    let whose = if selection.tagged { "CLUSTERS_PARAMETER" } else { "AUTO_SCALING_GROUPS" };
     let is_missing = |name: &&GroupName| !groups.iter().any(|group| group.name == **name);
-    let missing: Vec<&GroupName> = config.groups.literals().filter(is_missing).collect();
+    let missing: Vec<&GroupName> = selection.literals().filter(is_missing).collect();
     for name in &missing {
-        rules.warn_once(&format!("AUTO_SCALING_GROUPS names {name}, and there is no group of that name"));
+        warned.once(&format!("{whose} names {name}, and there is no group of that name"));
     }
     missing.len()
 }

@@ -14,13 +14,13 @@ use crate::error::Error;
 use crate::later;
 use crate::reconcile::{Found, Rules, Subject, reconcile};
 use crate::report::ReportEntry;
-use crate::world::World;
+use crate::world::{Account as _, World};
 
 /// Instances whose nodes are looked up together.
 const TOGETHER: usize = 100;
 
 /// An instance that something has to be done for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) target: Target,
     pub(crate) hold: Option<Hold>,
@@ -45,7 +45,7 @@ pub(crate) async fn see_through(world: &impl World, rules: &Rules<'_>, asked: Ve
     }
     let looked_up = join_all(pieces.into_iter().map(|piece| look_up(world, rules, piece))).await;
     let mut subjects: Vec<Result<Subject, Rc<Error>>> = looked_up.into_iter().flatten().collect();
-    if rules.sweeping && rules.policy.max_drains_per_group.is_some() {
+    if rules.looks.sweeping && rules.policy.max_drains_per_group.is_some() {
         queue(world, rules, &mut subjects).await;
     }
     join_all(subjects.into_iter().map(|subject| async move {
@@ -85,7 +85,7 @@ async fn look_up(
                 Some(nodes) => Found::Nodes(nodes.clone(), read_at),
                 None => Found::Nothing,
             },
-            (Err(error), None) if rules.sweeping => Found::Failed(error.obstacle()),
+            (Err(error), None) if rules.looks.sweeping => Found::Failed(error.obstacle()),
             (Err(error), None) => return Err(Rc::clone(error)),
         };
         Ok(Subject { target, hold, member, member_at: read_at, found })
@@ -109,8 +109,8 @@ async fn find(
         };
         attempts += 1;
         let next = later(world.now(), world.backoff(attempts));
-        if rules.sweeping || !error.is_transient() || next > rules.ends {
-            if rules.sweeping {
+        if rules.looks.sweeping || !error.is_transient() || next > rules.looks.ends {
+            if rules.looks.sweeping {
                 tracing::error!(error_type = error.name(), "{}", error.explanation());
             }
             return Err(error);
@@ -143,8 +143,11 @@ async fn queue(world: &impl World, rules: &Rules<'_>, subjects: &mut [Result<Sub
             continue;
         }
         // Without this answer the order is that of the ids, which is as good as any.
-        let begun = world.ends_begun(&group).await.unwrap_or_else(|error| {
-            rules.failed(&error, &format!("when the hooks of {group} began could not be found out"));
+        let begun = world.account().ends_begun(&group).await.unwrap_or_else(|error| {
+            rules
+                .looks
+                .warned
+                .failed(&error, &format!("when the hooks of {group} began could not be found out"));
             BTreeMap::new()
         });
         let start = |instance: &InstanceId| begun.get(instance).copied();

@@ -1,5 +1,5 @@
-//! The world as the loop sees it: one method for each call to the outside. [`Live`](crate::live::Live) is the real one;
-//! tests bring theirs.
+//! The world as the loop sees it: one method for each call to the outside. [`live`](crate::live) is the real one; tests
+//! bring theirs.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use drain_core::policy::ActionResult;
 use jiff::{SignedDuration, Timestamp};
 
 pub use crate::aws::autoscaling::{Group, GroupInstance, Hook, Waiting};
+use crate::config::GroupSelection;
 use crate::error::Error;
 
 /// A node that takes no work, as the list of nodes shows it.
@@ -23,9 +24,8 @@ pub struct Drained {
     pub last_drain: LastDrain,
 }
 
-/// Everything outside. A call that fails in a way that may pass is tried again for a few seconds before it gives up,
-/// except [`World::drain`].
-pub trait World {
+/// The time.
+pub trait Clock {
     /// The time.
     fn now(&self) -> Timestamp;
 
@@ -34,6 +34,50 @@ pub trait World {
 
     /// How long to wait before the next attempt, after so many have failed.
     fn backoff(&self, attempts: u32) -> SignedDuration;
+}
+
+/// Auto Scaling, in one account and region. A call that fails in a way that may pass is tried again for a few seconds
+/// before it gives up.
+pub trait Account: Clock {
+    /// Restarts the timer of a lifecycle action.
+    fn heartbeat(&self, target: &Target) -> impl Future<Output = Result<(), Error>>;
+
+    /// Completes a lifecycle action.
+    fn complete(&self, target: &Target, result: ActionResult) -> impl Future<Output = Result<(), Error>>;
+
+    /// A group's hooks.
+    fn hooks(&self, group: &GroupName) -> impl Future<Output = Result<Vec<Hook>, Error>>;
+
+    /// A group; `None` if there is none of that name.
+    fn group(&self, name: &GroupName) -> impl Future<Output = Result<Option<Group>, Error>>;
+
+    /// The groups of a selection, with those of their members that wait.
+    fn groups(&self, selection: &GroupSelection) -> impl Future<Output = Result<Vec<Group>, Error>>;
+
+    /// What Auto Scaling says of these instances. One that is in no group is not in the answer.
+    fn members(
+        &self,
+        instances: &[InstanceId],
+    ) -> impl Future<Output = Result<BTreeMap<InstanceId, GroupInstance>, Error>>;
+
+    /// The members of a group's warm pool that wait.
+    fn warm_pool(&self, group: &GroupName) -> impl Future<Output = Result<Vec<Waiting>, Error>>;
+
+    /// When the ends of a group's instances began: the newest scaling activity of each that is not over.
+    fn ends_begun(
+        &self,
+        group: &GroupName,
+    ) -> impl Future<Output = Result<BTreeMap<InstanceId, Timestamp>, Error>>;
+}
+
+/// Everything outside, as far as one cluster's instances are concerned. A call that fails in a way that may pass is tried
+/// again for a few seconds before it gives up, except [`World::drain`].
+pub trait World: Clock {
+    /// What Auto Scaling is for it.
+    type Account: Account;
+
+    /// Auto Scaling.
+    fn account(&self) -> &Self::Account;
 
     /// The nodes that carry these instances' ids, read in full, the newest first. Instances that no node carries are
     /// not in the answer.
@@ -69,36 +113,6 @@ pub trait World {
 
     /// The nodes that take no work and whose newest drain is known.
     fn drained_nodes(&self) -> impl Future<Output = Result<Vec<Drained>, Error>>;
-
-    /// Restarts the timer of a lifecycle action.
-    fn heartbeat(&self, target: &Target) -> impl Future<Output = Result<(), Error>>;
-
-    /// Completes a lifecycle action.
-    fn complete(&self, target: &Target, result: ActionResult) -> impl Future<Output = Result<(), Error>>;
-
-    /// A group's hooks.
-    fn hooks(&self, group: &GroupName) -> impl Future<Output = Result<Vec<Hook>, Error>>;
-
-    /// A group; `None` if there is none of that name.
-    fn group(&self, name: &GroupName) -> impl Future<Output = Result<Option<Group>, Error>>;
-
-    /// The groups that the configuration may mean, with those of their members that wait.
-    fn groups(&self) -> impl Future<Output = Result<Vec<Group>, Error>>;
-
-    /// What Auto Scaling says of these instances. One that is in no group is not in the answer.
-    fn members(
-        &self,
-        instances: &[InstanceId],
-    ) -> impl Future<Output = Result<BTreeMap<InstanceId, GroupInstance>, Error>>;
-
-    /// The members of a group's warm pool that wait.
-    fn warm_pool(&self, group: &GroupName) -> impl Future<Output = Result<Vec<Waiting>, Error>>;
-
-    /// When the ends of a group's instances began: the newest scaling activity of each that is not over.
-    fn ends_begun(
-        &self,
-        group: &GroupName,
-    ) -> impl Future<Output = Result<BTreeMap<InstanceId, Timestamp>, Error>>;
 }
 
 /// What Auto Scaling's answer says of one of the instances that it was asked about.

@@ -151,11 +151,11 @@ async fn the_configuration_is_wrong() {
         ("NODE_LOOKUP", "best"),
         ("NOMAD_CACERT", "/nowhere/ca.pem"),
     ];
-    insta::assert_snapshot!(told(&lab().await, &variables, &json!({})).await, @r#"ConfigurationError: the configuration has 4 problems: NODE_LOOKUP is "best", which is not one of auto, server, agent; NOMAD_ADDR "nomad" is not an address: it has to begin with http:// or https://; DRAIN_DEADLINE is "60", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms); NOMAD_CACERT cannot be used: /nowhere/ca.pem cannot be read as PEM: I/O error: No such file or directory (os error 2). Correct the function's environment variables."#);
+    insta::assert_snapshot!(told(&lab().await, &variables, &json!({})).await, @r#"ConfigurationError: the configuration has 4 problems: NODE_LOOKUP is "best", which is not one of auto, server, agent; NOMAD_CACERT cannot be used: /nowhere/ca.pem cannot be read: No such file or directory (os error 2); NOMAD_ADDR "nomad" is not an address: it has to begin with http:// or https://; DRAIN_DEADLINE is "60", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms). Correct the function's environment variables."#);
 }
 
 #[tokio::test]
 async fn the_file_of_authorities_is_missing() {
     let text = told(&lab().await, &[("NOMAD_CACERT", "/nowhere/ca.pem")], &json!({})).await;
-    insta::assert_snapshot!(text, @"ConfigurationError: the configuration has 1 problem: NOMAD_CACERT cannot be used: /nowhere/ca.pem cannot be read as PEM: I/O error: No such file or directory (os error 2). Correct the function's environment variables.");
+    insta::assert_snapshot!(text, @"ConfigurationError: the configuration has 1 problem: NOMAD_CACERT cannot be used: /nowhere/ca.pem cannot be read: No such file or directory (os error 2). Correct the function's environment variables.");
 }

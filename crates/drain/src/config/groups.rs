@@ -11,38 +11,43 @@ pub const WATCH_TAG: &str = "nomad-drain";
 /// The group tag that holds a group's instances: heartbeats only, no drain, no completion.
 pub const HOLD_TAG: &str = "nomad-drain-hold";
 
-/// Which groups the sweep looks after (`AUTO_SCALING_GROUPS`).
+/// Which groups the sweep looks after.
 #[derive(Clone, Debug, PartialEq)]
-pub enum GroupSelection {
-    /// Those with the tag [`WATCH_TAG`].
-    Tagged,
-    /// Those whose name one of these matches, whatever their tags.
-    Patterns(Vec<GroupPattern>),
+pub struct GroupSelection {
+    /// Whether those with the tag [`WATCH_TAG`] are.
+    pub tagged: bool,
+    /// Those whose name one of these matches are, whatever their tags.
+    pub patterns: Vec<GroupPattern>,
 }
 
 impl GroupSelection {
+    /// Those with the tag [`WATCH_TAG`].
+    pub fn tagged() -> Self {
+        Self { tagged: true, patterns: Vec::new() }
+    }
+
+    /// Those of these names only (`AUTO_SCALING_GROUPS`).
+    pub fn named(patterns: Vec<GroupPattern>) -> Self {
+        Self { tagged: false, patterns }
+    }
+
     /// Whether the group `name`, which carries `tags`, is one of them.
     pub fn watches(&self, name: &GroupName, tags: &BTreeMap<String, String>) -> bool {
-        match self {
-            Self::Tagged => tags.get(WATCH_TAG).is_some_and(|value| is_on(value)),
-            Self::Patterns(patterns) => patterns.iter().any(|pattern| pattern.matches(name)),
-        }
+        self.tagged && tags.get(WATCH_TAG).is_some_and(|value| is_on(value)) || self.names(name)
     }
+
     /// Whether the group `name` may be one of them, if its tags are not known.
     pub fn may_watch(&self, name: &GroupName) -> bool {
-        match self {
-            Self::Tagged => true,
-            Self::Patterns(patterns) => patterns.iter().any(|pattern| pattern.matches(name)),
-        }
+        self.tagged || self.names(name)
+    }
+
+    fn names(&self, name: &GroupName) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(name))
     }
 
     /// The groups that are named in full.
     pub fn literals(&self) -> impl Iterator<Item = &GroupName> {
-        let patterns = match self {
-            Self::Tagged => &[],
-            Self::Patterns(patterns) => patterns.as_slice(),
-        };
-        patterns.iter().filter_map(GroupPattern::literal)
+        self.patterns.iter().filter_map(GroupPattern::literal)
     }
 }
 
@@ -129,7 +134,7 @@ mod tests {
     fn a_tagged_group_is_watched_unless_the_tag_says_off() {
         let watched = |tags: &[(&str, &str)]| {
             let tags = tags.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-            GroupSelection::Tagged.watches(&name("workers"), &tags)
+            GroupSelection::tagged().watches(&name("workers"), &tags)
         };
         for value in ["on", "true", "", "yes", "1"] {
             assert!(watched(&[(WATCH_TAG, value)]), "{value}");
@@ -144,7 +149,7 @@ mod tests {
     #[test]
     fn named_groups_are_watched_whatever_their_tags() {
         let patterns = ["workers", "spot-*"].map(|text| GroupPattern::parse(text).unwrap());
-        let selection = GroupSelection::Patterns(patterns.to_vec());
+        let selection = GroupSelection::named(patterns.to_vec());
         let off = BTreeMap::from([(WATCH_TAG.to_owned(), "off".to_owned())]);
         assert!(selection.watches(&name("workers"), &off));
         assert!(selection.watches(&name("spot-1"), &BTreeMap::new()));

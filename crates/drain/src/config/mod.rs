@@ -1,5 +1,7 @@
 //! Configuration from environment variables: parsed from a lookup closure, every problem reported at once.
 
+mod cluster;
+mod document;
 mod duration;
 mod groups;
 mod reader;
@@ -12,39 +14,32 @@ use std::collections::BTreeMap;
 
 use aws_credential_types::Credentials;
 use drain_core::ids::HookName;
-use drain_core::policy::{ActionResult, OnNodeNotFound, Policy};
 use jiff::SignedDuration;
 use nomad_client::BaseUrl;
 
+use cluster::Whole;
+pub use cluster::{AgentUrl, ClusterConfig, NodeLookup};
+pub use document::{ClusterDocument, ClusterSection};
 pub use groups::{GroupPattern, GroupSelection, HOLD_TAG, WATCH_TAG, is_on};
 use reader::Reader;
 pub use stored::{Place, Purpose};
 pub(crate) use tls::Stored;
 pub use tls::TlsSettings;
 pub use token::TokenSource;
+pub use variables::{VARIABLES, Variable, markdown_table};
 
 use crate::event::Scope;
-pub use variables::{VARIABLES, Variable, markdown_table};
 
 /// Everything that the environment says.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a variable that is on or off by itself")]
 pub struct Config {
-    /// Where Nomad's servers are.
-    pub nomad_addr: BaseUrl,
-    /// Nomad's region; without it the region of the servers that answer.
-    pub nomad_region: Option<String>,
-    /// How Nomad and we prove to each other who we are.
-    pub tls: TlsSettings,
-    /// Where the token comes from.
-    pub token: TokenSource,
-    /// How nodes are found.
-    pub node_lookup: NodeLookup,
-    /// Where the agent on an instance is.
-    pub agent_url: AgentUrl,
+    /// The clusters.
+    pub clusters: NomadClusters,
     /// The only hooks that we act on; `None` is every hook whose messages reach us.
     pub hooks: Option<Vec<HookName>>,
-    /// What decisions depend on.
-    pub policy: Policy,
+    /// Whether a sweep is deployed that goes on where an invocation ends (`SWEEP`).
+    pub sweep: bool,
     /// For how long a sweep goes on looking at what it has found (`SWEEP_LINGER`).
     pub sweep_linger: SignedDuration,
     /// For how long the invocation of an event goes on looking at its instances (`EVENT_LINGER`). `None` is as long as
@@ -64,33 +59,23 @@ pub struct Config {
     pub on_rebalance: bool,
     /// Whether a scheduled change is (`ON_SCHEDULED_CHANGE`).
     pub on_scheduled_change: bool,
+    /// Whether the nodes of ended instances are purged (`PURGE_NODES`).
+    pub purge_nodes: bool,
     /// See [`Config::sweep_hooks`].
     sweep_hooks: Vec<HookName>,
 }
 
+/// Which Nomad clusters there are.
+#[derive(Clone, Debug)]
+pub enum NomadClusters {
+    /// One, of which the environment says everything.
+    One(Box<ClusterConfig>),
+    /// Those of a document.
+    Document(ClusterDocument),
+}
+
 /// The hook on which the sweep and `EventBridge`'s events act while `LIFECYCLE_HOOK_NAME` is unset.
 pub const DEFAULT_HOOK: &str = "nomad-drain-hook";
-
-/// How the node of an instance is found.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NodeLookup {
-    /// By attribute; if no node carries it, by address, then by asking the agent.
-    Auto,
-    /// By attribute only.
-    Server,
-    /// By asking the agent on the instance.
-    Agent,
-}
-
-/// The address of the agent on an instance, with a place for the instance's private IP.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AgentUrl {
-    /// Holds `{ip}`, unless every instance is reached under one address.
-    pub template: String,
-    /// Whether an operator chose the way to the agent (`NOMAD_AGENT_URL` or `NODE_LOOKUP=agent`), and so allows the
-    /// token on it even if it is plain HTTP.
-    pub chosen: bool,
-}
 
 /// How AWS is reached.
 #[derive(Clone, Debug)]
@@ -109,15 +94,26 @@ pub struct AwsSettings {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{}", self.describe())]
 pub struct ConfigurationError {
+    /// Where the document of the clusters is, if that is what cannot be used; else it is the environment.
+    pub document: Option<Place>,
     /// One sentence each, which begins with the variable's name.
     pub problems: Vec<String>,
 }
 
 impl ConfigurationError {
+    /// What is wrong with the environment.
+    pub(crate) fn of(problems: Vec<String>) -> Self {
+        Self { document: None, problems }
+    }
+
     fn describe(&self) -> String {
         let count = self.problems.len();
         let noun = if count == 1 { "problem" } else { "problems" };
-        format!("the configuration has {count} {noun}: {}", self.problems.join("; "))
+        let what = match &self.document {
+            None => "the configuration".to_owned(),
+            Some(place) => format!("the document of the Nomad clusters in {place}"),
+        };
+        format!("{what} has {count} {noun}: {}", self.problems.join("; "))
     }
 }
 
@@ -128,74 +124,80 @@ impl Config {
         use variables as var;
 
         let mut reader = Reader::new(&lookup);
-        let nomad_acl = reader.boolean(&var::NOMAD_ACL);
-        let lookup_choice = reader.choice(
-            &var::NODE_LOOKUP,
-            &[("auto", NodeLookup::Auto), ("server", NodeLookup::Server), ("agent", NodeLookup::Agent)],
-        );
-        let node_lookup = lookup_choice.unwrap_or(NodeLookup::Auto);
         let mut warnings = reader.set_for_nothing(variables::NOT_READ_YET);
-        let token = token::source(&mut reader, nomad_acl.unwrap_or(true), &mut warnings);
-        let tls = tls::settings(&mut reader, &mut warnings);
-        let nomad_addr = reader.address(&var::NOMAD_ADDR);
-        let agent_url = reader.agent_url(&var::NOMAD_AGENT_URL);
-        let agent_chosen = reader.is_set(&var::NOMAD_AGENT_URL) || lookup_choice == Some(NodeLookup::Agent);
-        let policy = policy(&mut reader);
+        let sweep = reader.boolean(&var::SWEEP).unwrap_or_default();
         let hooks = reader.names(&var::LIFECYCLE_HOOK_NAME, HookName::parse);
         let sweep_hooks =
             hooks.clone().unwrap_or_else(|| HookName::parse(DEFAULT_HOOK).into_iter().collect());
-        let groups = reader
-            .names(&var::AUTO_SCALING_GROUPS, GroupPattern::parse)
-            .map_or(GroupSelection::Tagged, GroupSelection::Patterns);
+        let patterns = reader.names(&var::AUTO_SCALING_GROUPS, GroupPattern::parse);
         let sweep_linger = reader.duration(&var::SWEEP_LINGER).unwrap_or_default();
-        let event_linger = if policy.sweep {
+        let event_linger = if sweep {
             reader.duration(&var::EVENT_LINGER)
         } else {
             reader.duration_if_set(&var::EVENT_LINGER)
         };
         let poll_interval = reader.duration(&var::POLL_INTERVAL).unwrap_or_default();
-        let nomad_region = reader.text(&var::NOMAD_REGION);
-        let calls_aws = token.as_ref().is_none_or(TokenSource::calls_aws)
-            || !tls.places().is_empty()
-            || node_lookup != NodeLookup::Server;
-        let aws = reader.aws(calls_aws);
         let on_launch = reader.choice(&var::ON_LAUNCH, &[("ignore", false), ("wait", true)]);
         let launch_hook = reader.name(&var::LAUNCH_HOOK_NAME, HookName::parse);
         let launch_hook = launch_hook.filter(|_| on_launch == Some(true));
         let drains = [("ignore", false), ("drain", true)];
         let on_rebalance = reader.choice(&var::ON_REBALANCE, &drains).unwrap_or_default();
         let on_scheduled_change = reader.choice(&var::ON_SCHEDULED_CHANGE, &drains).unwrap_or_default();
-        warnings.extend(needs_sweep(&policy, on_rebalance || on_scheduled_change));
-        let policy = Policy {
-            // Without a sweep nobody would ever start those that wait.
-            max_drains_per_group: policy.max_drains_per_group.filter(|_| policy.sweep),
-            aws_region: aws.region.clone(),
-            ..policy
+        let purge_nodes = reader.boolean(&var::PURGE_NODES).unwrap_or_default();
+        if !sweep && (on_rebalance || on_scheduled_change) {
+            warnings.push(
+                "SWEEP is off: nobody gives the node of an instance back that survives a rebalance recommendation or a \
+                 scheduled change"
+                    .to_owned(),
+            );
+        }
+        let whole = Whole { sweep, purge_nodes, aws_region: reader.aws_region() };
+        let clusters = match reader.text(&var::CLUSTERS_PARAMETER) {
+            Some(place) => {
+                reader.calls_aws = true;
+                Some(NomadClusters::Document(ClusterDocument::new(Place::parse(&place), &lookup, whole)))
+            }
+            None => ClusterConfig::read(&mut reader, &whole, &mut warnings)
+                .map(|cluster| NomadClusters::One(Box::new(cluster))),
         };
+        let aws = reader.aws();
 
-        match (nomad_addr, agent_url, token, reader.into_problems()) {
-            (Some(nomad_addr), Some(template), Some(token), problems) if problems.is_empty() => Ok(Self {
-                nomad_addr,
-                nomad_region,
-                tls,
-                token,
-                node_lookup,
-                agent_url: AgentUrl { template, chosen: agent_chosen },
+        match (clusters, reader.into_problems()) {
+            (Some(clusters), problems) if problems.is_empty() => Ok(Self {
+                clusters,
                 hooks,
-                policy,
+                sweep,
                 sweep_linger,
                 event_linger,
                 poll_interval,
-                groups,
+                groups: patterns.map_or_else(GroupSelection::tagged, GroupSelection::named),
                 aws,
                 warnings,
                 launch_hook,
                 on_rebalance,
                 on_scheduled_change,
+                purge_nodes,
                 sweep_hooks,
             }),
-            (_, _, _, problems) => Err(ConfigurationError { problems }),
+            (_, problems) => Err(ConfigurationError::of(problems)),
         }
+    }
+
+    /// What is set for the cluster, if there is one and the environment says everything of it.
+    pub fn cluster(&self) -> Option<&ClusterConfig> {
+        match &self.clusters {
+            NomadClusters::One(cluster) => Some(cluster),
+            NomadClusters::Document(_) => None,
+        }
+    }
+
+    /// What is wrong with the document of the clusters, if there is one.
+    pub(crate) fn wrong_document(&self, problems: Vec<String>) -> ConfigurationError {
+        let document = match &self.clusters {
+            NomadClusters::One(_) => None,
+            NomadClusters::Document(document) => Some(document.place.clone()),
+        };
+        ConfigurationError { document, problems }
     }
 
     /// The hooks on which the sweep and `EventBridge`'s events act: describe calls never say which hook holds an
@@ -212,59 +214,9 @@ impl Config {
             launch_hook: self.launch_hook.as_ref(),
             rebalance: self.on_rebalance,
             scheduled_change: self.on_scheduled_change,
-            purge: self.policy.purge_nodes,
+            purge: self.purge_nodes,
         }
     }
-}
-
-/// What decisions depend on. What cannot be read is a problem of the reader's, and its value here is never used.
-fn policy(reader: &mut Reader<'_>) -> Policy {
-    use variables as var;
-
-    let results = [("continue", ActionResult::Continue), ("abandon", ActionResult::Abandon)];
-    let not_found = [
-        ("continue", OnNodeNotFound::Complete(ActionResult::Continue)),
-        ("abandon", OnNodeNotFound::Complete(ActionResult::Abandon)),
-        ("hold", OnNodeNotFound::Hold),
-    ];
-    let drain_deadline = reader.duration(&var::DRAIN_DEADLINE).unwrap_or_default();
-    Policy {
-        drain_deadline,
-        ignore_system_jobs: reader.boolean(&var::DRAIN_IGNORE_SYSTEM_JOBS).unwrap_or_default(),
-        dry_run: reader.boolean(&var::DRY_RUN).unwrap_or_default(),
-        sweep: reader.boolean(&var::SWEEP).unwrap_or_default(),
-        max_hold: reader
-            .duration_if_set(&var::MAX_HOLD)
-            .unwrap_or_else(|| drain_deadline.saturating_add(drain_deadline)),
-        kill_grace: reader.duration(&var::KILL_GRACE).unwrap_or_default(),
-        on_drain_timeout: reader.choice(&var::ON_DRAIN_TIMEOUT, &results).unwrap_or(ActionResult::Continue),
-        on_node_not_found: reader.choice(&var::ON_NODE_NOT_FOUND, &not_found).unwrap_or(OnNodeNotFound::Hold),
-        node_join_grace: reader.duration(&var::NODE_JOIN_GRACE).unwrap_or_default(),
-        disconnected_grace: reader.duration(&var::DISCONNECTED_GRACE).unwrap_or_default(),
-        down_grace: reader.duration(&var::DOWN_GRACE).unwrap_or_default(),
-        settle_delay: reader.duration_or_zero(&var::SETTLE_DELAY).unwrap_or_default(),
-        pause: reader.boolean(&var::PAUSE).unwrap_or_default(),
-        restore_after: reader.duration(&var::RESTORE_AFTER).unwrap_or_default(),
-        max_drains_per_group: reader.count_if_set(&var::MAX_DRAINS_PER_GROUP),
-        purge_nodes: reader.boolean(&var::PURGE_NODES).unwrap_or_default(),
-        aws_region: None,
-    }
-}
-
-/// What is set and does less than it says without a sweep.
-fn needs_sweep(policy: &Policy, may_survive: bool) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if !policy.sweep && policy.max_drains_per_group.is_some() {
-        warnings.push("MAX_DRAINS_PER_GROUP is left out: it needs a sweep, and SWEEP is off".to_owned());
-    }
-    if !policy.sweep && may_survive {
-        warnings.push(
-            "SWEEP is off: nobody gives the node of an instance back that survives a rebalance recommendation or a scheduled \
-             change"
-                .to_owned(),
-        );
-    }
-    warnings
 }
 
 #[cfg(test)]

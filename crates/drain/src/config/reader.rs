@@ -14,11 +14,13 @@ use crate::aws::Service;
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     problems: Vec<String>,
+    /// Whether anything that was read calls AWS.
+    pub(super) calls_aws: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { lookup, problems: Vec::new() }
+        Self { lookup, problems: Vec::new(), calls_aws: false }
     }
 
     pub(super) fn into_problems(self) -> Vec<String> {
@@ -188,14 +190,24 @@ impl<'a> Reader<'a> {
         set.map(|name| format!("{name} is set, and this version does not read it")).collect()
     }
 
-    /// The settings that every AWS SDK reads. `needed` is whether anything configured calls AWS.
-    pub(super) fn aws(&mut self, needed: bool) -> AwsSettings {
-        let region = ["AWS_REGION", REGION.name].into_iter().find_map(|name| Some((name, self.value(name)?)));
+    /// The region in which AWS is called, and the variable that says so.
+    fn named_region(&self) -> Option<(&'static str, String)> {
+        ["AWS_REGION", REGION.name].into_iter().find_map(|name| Some((name, self.value(name)?)))
+    }
+
+    /// The region in which AWS is called.
+    pub(super) fn aws_region(&self) -> Option<String> {
+        self.named_region().map(|(_, region)| region)
+    }
+
+    /// The settings that every AWS SDK reads.
+    pub(super) fn aws(&mut self) -> AwsSettings {
+        let region = self.named_region();
         match &region {
             Some((name, value)) => {
                 self.check_name_part(name, value);
             }
-            None if needed => {
+            None if self.calls_aws => {
                 self.problem("AWS_REGION", "is not set (Lambda sets it), and neither is REGION");
             }
             None => {}

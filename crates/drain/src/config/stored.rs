@@ -39,6 +39,8 @@ pub enum Purpose {
     Certificate,
     /// The key of that certificate.
     Key,
+    /// The document of the clusters.
+    Clusters,
 }
 
 impl Purpose {
@@ -49,6 +51,7 @@ impl Purpose {
             Self::Authorities => "NOMAD_CACERT_PARAMETER",
             Self::Certificate => "NOMAD_CLIENT_CERT_PARAMETER",
             Self::Key => "NOMAD_CLIENT_KEY_PARAMETER",
+            Self::Clusters => "CLUSTERS_PARAMETER",
         }
     }
 }
@@ -60,6 +63,7 @@ impl fmt::Display for Purpose {
             Self::Authorities => "the certificate authorities for Nomad",
             Self::Certificate => "the client certificate for Nomad",
             Self::Key => "the key of the client certificate for Nomad",
+            Self::Clusters => "the document of the Nomad clusters",
         })
     }
 }

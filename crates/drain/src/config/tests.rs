@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use drain_core::policy::{ActionResult, OnNodeNotFound, Policy};
 use jiff::SignedDuration;
 
 use super::*;
 
+mod clusters;
 mod credentials;
 mod refusals;
 
@@ -24,14 +26,17 @@ fn problems(variables: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn env_and_region_alone_give_a_whole_configuration() {
     let config = parse(&[("ENV", "prod"), ("REGION", "eu-west-1")]).unwrap();
-    assert_eq!(config.nomad_addr.as_str(), "https://nomad.prod-aws-eu-west-1.tis.loc");
+    assert_eq!(config.cluster().unwrap().nomad_addr.as_str(), "https://nomad.prod-aws-eu-west-1.tis.loc");
     let token = "the token in SSM parameter /prod-aws-eu-west-1/broker/secrets/NOMAD_TOKEN";
-    assert_eq!(config.token.description().as_deref(), Some(token));
-    assert_eq!(config.node_lookup, NodeLookup::Auto);
-    assert_eq!(config.agent_url, AgentUrl { template: "http://{ip}:4646".to_owned(), chosen: false });
+    assert_eq!(config.cluster().unwrap().token.description().as_deref(), Some(token));
+    assert_eq!(config.cluster().unwrap().node_lookup, NodeLookup::Auto);
+    assert_eq!(
+        config.cluster().unwrap().agent_url,
+        AgentUrl { template: "http://{ip}:4646".to_owned(), chosen: false }
+    );
     assert_eq!(config.hooks, None);
     let region = Some("eu-west-1".to_owned());
-    assert_eq!(config.policy, Policy { aws_region: region, ..Policy::default() });
+    assert_eq!(config.cluster().unwrap().policy, Policy { aws_region: region, ..Policy::default() });
     assert_eq!(config.aws.region.as_deref(), Some("eu-west-1"));
 }
 
@@ -43,7 +48,7 @@ fn env_and_region_are_not_needed_when_nothing_is_derived_from_them() {
         ("AWS_REGION", "us-east-1"),
     ])
     .unwrap();
-    assert_eq!(config.nomad_addr.as_str(), "http://127.0.0.1:4646/prefix");
+    assert_eq!(config.cluster().unwrap().nomad_addr.as_str(), "http://127.0.0.1:4646/prefix");
     parse(&[("NOMAD_ADDR", "http://127.0.0.1:4646"), ("NOMAD_ACL", "off"), ("NODE_LOOKUP", "server")])
         .unwrap();
 }
@@ -52,7 +57,7 @@ fn env_and_region_are_not_needed_when_nothing_is_derived_from_them() {
 fn the_aws_region_is_lambdas_and_else_region() {
     let config = parse(&[("ENV", "p"), ("REGION", "eu-west-1"), ("AWS_REGION", "eu-west-3")]).unwrap();
     assert_eq!(config.aws.region.as_deref(), Some("eu-west-3"));
-    assert_eq!(config.nomad_addr.as_str(), "https://nomad.p-aws-eu-west-1.tis.loc");
+    assert_eq!(config.cluster().unwrap().nomad_addr.as_str(), "https://nomad.p-aws-eu-west-1.tis.loc");
 }
 
 #[test]
@@ -60,9 +65,9 @@ fn empty_is_unset_and_white_space_is_trimmed() {
     let config =
         parse(&[("ENV", " prod\n"), ("REGION", "eu-west-1"), ("DRAIN_DEADLINE", "  "), ("DRY_RUN", " ON ")])
             .unwrap();
-    assert_eq!(config.policy.drain_deadline, SignedDuration::from_hours(1));
-    assert!(config.policy.dry_run);
-    assert_eq!(config.nomad_addr.as_str(), "https://nomad.prod-aws-eu-west-1.tis.loc");
+    assert_eq!(config.cluster().unwrap().policy.drain_deadline, SignedDuration::from_hours(1));
+    assert!(config.cluster().unwrap().policy.dry_run);
+    assert_eq!(config.cluster().unwrap().nomad_addr.as_str(), "https://nomad.prod-aws-eu-west-1.tis.loc");
 }
 
 #[test]
@@ -77,12 +82,12 @@ fn every_problem_is_reported_at_once_and_names_its_variable_and_what_it_takes() 
         ("AWS_ENDPOINT_URL_SSM", "localhost"),
     ]);
     insta::assert_snapshot!(problems.join("\n"), @r#"
+    LIFECYCLE_HOOK_NAME "a hook" is not a lifecycle hook name (1 to 255 characters of A-Z a-z 0-9 - _ /)
     NODE_LOOKUP is "magic", which is not one of auto, server, agent
     NOMAD_ADDR "nomad.example:4646" is not an address: it has to begin with http:// or https://
     NOMAD_AGENT_URL "10.0.0.1:4646" is not an address: it has to begin with http:// or https://
     DRAIN_DEADLINE is "60", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms)
     DRY_RUN is "maybe", which is not one of true, false, on, off, 1, 0
-    LIFECYCLE_HOOK_NAME "a hook" is not a lifecycle hook name (1 to 255 characters of A-Z a-z 0-9 - _ /)
     AWS_ENDPOINT_URL_SSM "localhost" is not an address: it has to begin with http:// or https://
     "#);
 }
@@ -107,11 +112,14 @@ fn hook_names_are_separated_by_commas() {
 #[test]
 fn unset_variables_mean_what_the_contract_says() {
     let config = parse(&[("ENV", "p"), ("REGION", "r")]).unwrap();
-    assert_eq!(config.policy, Policy { aws_region: Some("r".to_owned()), ..Policy::default() });
+    assert_eq!(
+        config.cluster().unwrap().policy,
+        Policy { aws_region: Some("r".to_owned()), ..Policy::default() }
+    );
     assert_eq!(config.sweep_linger, SignedDuration::from_secs(50));
     assert_eq!(config.event_linger, None);
     assert_eq!(config.poll_interval, SignedDuration::from_secs(5));
-    assert_eq!(config.groups, GroupSelection::Tagged);
+    assert_eq!(config.groups, GroupSelection::tagged());
     assert_eq!(config.sweep_hooks(), [HookName::parse("nomad-drain-hook").unwrap()]);
 }
 
@@ -159,7 +167,7 @@ fn every_setting_reaches_the_policy() {
         max_drains_per_group: Some(9),
         aws_region: config.aws.region.clone(),
     };
-    assert_eq!(config.policy, expected);
+    assert_eq!(config.cluster().unwrap().policy, expected);
     assert_eq!(config.sweep_linger, SignedDuration::from_secs(1));
     assert_eq!(config.poll_interval, SignedDuration::from_millis(200));
 }
@@ -185,7 +193,7 @@ fn what_is_done_for_instances_that_come_or_may_survive_has_to_be_asked_for() {
 fn what_needs_a_sweep_says_so_when_there_is_none() {
     let warnings = |name, value| parse(&[("ENV", "p"), ("REGION", "r"), (name, value)]).unwrap();
     let limited = warnings("MAX_DRAINS_PER_GROUP", "3");
-    assert_eq!(limited.policy.max_drains_per_group, None);
+    assert_eq!(limited.cluster().unwrap().policy.max_drains_per_group, None);
     assert!(limited.warnings[0].starts_with("MAX_DRAINS_PER_GROUP is left out"), "{:?}", limited.warnings);
     let survives = warnings("ON_REBALANCE", "drain").warnings;
     assert!(survives[0].starts_with("SWEEP is off: nobody gives the node"), "{survives:?}");
@@ -194,7 +202,12 @@ fn what_needs_a_sweep_says_so_when_there_is_none() {
 #[test]
 fn an_instance_is_held_for_twice_the_deadline_if_nothing_else_is_said() {
     let max_hold = |deadline| {
-        parse(&[("ENV", "p"), ("REGION", "r"), ("DRAIN_DEADLINE", deadline)]).unwrap().policy.max_hold
+        parse(&[("ENV", "p"), ("REGION", "r"), ("DRAIN_DEADLINE", deadline)])
+            .unwrap()
+            .cluster()
+            .unwrap()
+            .policy
+            .max_hold
     };
     assert_eq!(max_hold("90m"), SignedDuration::from_hours(3));
     assert_eq!(max_hold("2562047h"), SignedDuration::from_hours(2 * 2_562_047));
@@ -219,7 +232,7 @@ fn an_event_lingers_as_long_as_it_can_unless_a_sweep_goes_on() {
 fn the_settle_delay_alone_may_be_zero() {
     for zero in ["0", "0s"] {
         let config = parse(&[("ENV", "p"), ("REGION", "r"), ("SETTLE_DELAY", zero)]).unwrap();
-        assert_eq!(config.policy.settle_delay, SignedDuration::ZERO);
+        assert_eq!(config.cluster().unwrap().policy.settle_delay, SignedDuration::ZERO);
     }
     assert_eq!(problems(&[("KILL_GRACE", "0"), ("DOWN_GRACE", "0s"), ("SETTLE_DELAY", "5")]).len(), 3);
 }
@@ -229,7 +242,7 @@ fn groups_are_names_and_globs() {
     let config =
         parse(&[("ENV", "p"), ("REGION", "r"), ("AUTO_SCALING_GROUPS", "workers, spot-*,")]).unwrap();
     let patterns = ["workers", "spot-*"].map(|text| GroupPattern::parse(text).unwrap());
-    assert_eq!(config.groups, GroupSelection::Patterns(patterns.to_vec()));
+    assert_eq!(config.groups, GroupSelection::named(patterns.to_vec()));
 }
 
 #[test]
@@ -252,16 +265,16 @@ fn what_a_sweep_cannot_use_is_a_problem() {
         ("ON_NODE_NOT_FOUND", "panic"),
     ]);
     insta::assert_snapshot!(told.join("\n"), @r#"
-    DRAIN_DEADLINE is "3000000h", which is longer than 2562047h, the longest that Nomad can be told (it counts nanoseconds in 64 bits)
     SWEEP is "daily", which is not one of true, false, on, off, 1, 0
-    MAX_HOLD is "forever", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms)
-    ON_DRAIN_TIMEOUT is "hold", which is not one of continue, abandon
-    ON_NODE_NOT_FOUND is "panic", which is not one of continue, abandon, hold
     AUTO_SCALING_GROUPS "a:b" is not the name of an Auto Scaling group (1 to 255 printable characters, no colon)
     AUTO_SCALING_GROUPS "c\td" is not the name of an Auto Scaling group (1 to 255 printable characters, no colon)
     SWEEP_LINGER is "50", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms)
     EVENT_LINGER is "long", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms)
     POLL_INTERVAL is "0s", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms)
+    DRAIN_DEADLINE is "3000000h", which is longer than 2562047h, the longest that Nomad can be told (it counts nanoseconds in 64 bits)
+    MAX_HOLD is "forever", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms)
+    ON_DRAIN_TIMEOUT is "hold", which is not one of continue, abandon
+    ON_NODE_NOT_FOUND is "panic", which is not one of continue, abandon, hold
     "#);
     assert_eq!(problems(&[("AUTO_SCALING_GROUPS", " , ")]), ["AUTO_SCALING_GROUPS has no name in it"]);
 }
@@ -271,7 +284,7 @@ fn an_operator_who_chooses_the_way_to_the_agent_allows_the_token_on_it() {
     let chosen = |variables: &[(&str, &str)]| {
         let mut all = vec![("ENV", "p"), ("REGION", "r")];
         all.extend_from_slice(variables);
-        parse(&all).unwrap().agent_url.chosen
+        parse(&all).unwrap().cluster().unwrap().agent_url.chosen
     };
     assert!(!chosen(&[]));
     assert!(!chosen(&[("NODE_LOOKUP", "auto")]));

@@ -166,7 +166,9 @@ pub(super) fn settings(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> T
     {
         let variable = match purpose {
             Purpose::Authorities => set.first().copied().unwrap_or(&var::NOMAD_CACERT),
-            Purpose::Certificate | Purpose::Key | Purpose::Token => &var::NOMAD_CLIENT_CERT,
+            Purpose::Certificate | Purpose::Key | Purpose::Token | Purpose::Clusters => {
+                &var::NOMAD_CLIENT_CERT
+            }
         };
         let path = reader.text(variable).unwrap_or_default();
         reader.problem(variable.name, &format!("cannot be used: {path}: {problem}"));

@@ -122,6 +122,11 @@ variables! {
         format: "name or ARN",
         meaning: "SSM parameter (SecureString) that holds the token. Read only if none of the others is set."
     }
+    CLUSTERS_PARAMETER {
+        default: "",
+        format: "SSM parameter, or a secret's ARN",
+        meaning: "Document of several clusters, each with its groups and with any of the variables above and of those below that can differ. What it leaves out, the environment says. See docs/operations.md, \"Many clusters\"."
+    }
     NODE_LOOKUP {
         default: "auto",
         format: "`auto`, `server` or `agent`",
@@ -260,8 +265,7 @@ variables! {
 }
 
 /// Names that are set aside for later versions. Who sets one should learn that it does nothing yet.
-pub(super) const NOT_READ_YET: &[&str] =
-    &["CLUSTERS_PARAMETER", "NOTIFY_TOPIC_ARN", "NOTIFY_WEBHOOK_PARAMETER"];
+pub(super) const NOT_READ_YET: &[&str] = &["NOTIFY_TOPIC_ARN", "NOTIFY_WEBHOOK_PARAMETER"];
 
 /// The table for the README.
 pub fn markdown_table() -> String {

@@ -11,7 +11,10 @@ impl Error {
     /// What to do about it.
     pub fn next_step(&self) -> String {
         match self {
-            Self::ConfigurationError(_) => "Correct the function's environment variables.".to_owned(),
+            Self::ConfigurationError(error) => match &error.document {
+                None => "Correct the function's environment variables.".to_owned(),
+                Some(place) => format!("Correct {place}: it is read again for the next event."),
+            },
             Self::Event(_) => {
                 "Send the function the messages of lifecycle hooks (by SNS, SQS, EventBridge or directly), the events of EC2 and AWS \
                  Health, and nothing else."

@@ -10,11 +10,12 @@ use zeroize::Zeroizing;
 
 use super::kept::{Clients, KeptToken};
 use super::{Live, Patience, retry};
-use crate::aws::{secrets_manager, ssm, sts};
+use crate::aws::sts;
 use crate::config::{Place, Purpose, Stored, TokenSource};
 use crate::error::{Error, UnusableToken};
 
-/// A token that is refused is read again if it is older than this: it may have been replaced since.
+/// A token that is refused and was read in this invocation is read again if that was longer ago: it may have been
+/// replaced since.
 const JUST_READ: SignedDuration = SignedDuration::from_secs(10);
 
 /// Nomad's servers, and the token that they want.
@@ -23,6 +24,8 @@ pub(super) struct Connection {
     pub(super) servers: NomadClient,
     pub(super) clients: Rc<Clients>,
     pub(super) token: Option<KeptToken>,
+    /// Whether the token is one of an earlier invocation.
+    is_kept: bool,
 }
 
 impl Connection {
@@ -55,7 +58,8 @@ impl Live<'_> {
         if let Some(connection) = known.as_ref().filter(|known| !Rc::ptr_eq(known, refused)) {
             return Ok(Some(Rc::clone(connection)));
         }
-        let is_old = |kept: &KeptToken| Timestamp::now().duration_since(kept.read_at) > JUST_READ;
+        let is_old =
+            |kept: &KeptToken| refused.is_kept || Timestamp::now().duration_since(kept.read_at) > JUST_READ;
         if !self.config.token.calls_aws() || !refused.token.as_ref().is_some_and(is_old) {
             return Ok(None);
         }
@@ -65,6 +69,7 @@ impl Live<'_> {
     }
 
     async fn connect(&self, kept: Option<KeptToken>) -> Result<Connection, Error> {
+        let is_kept = kept.is_some();
         let clients = self.clients().await?;
         let servers = |token| self.servers(&clients, token);
         let token = match (&self.config.token, kept) {
@@ -73,7 +78,7 @@ impl Live<'_> {
             (TokenSource::Given(token), None) => Some(KeptToken::stored(token.clone(), Timestamp::now())),
             (TokenSource::Stored { place, key }, None) => {
                 let read_at = Timestamp::now();
-                let token = token(place, key.as_deref(), self.stored(Purpose::Token, place).await?)?;
+                let token = token(place, key.as_deref(), self.account.stored(Purpose::Token, place).await?)?;
                 Some(KeptToken::stored(token, read_at))
             }
             (TokenSource::Login { method, audience }, None) => {
@@ -84,7 +89,7 @@ impl Live<'_> {
             self.cluster.kept.keep_token(token.clone());
         }
         let servers = servers(token.as_ref().map(|kept| kept.token.clone()));
-        Ok(Connection { servers, clients, token })
+        Ok(Connection { servers, clients, token, is_kept })
     }
 
     fn servers(&self, clients: &Clients, token: Option<Token>) -> NomadClient {
@@ -105,7 +110,7 @@ impl Live<'_> {
             return Ok(clients);
         }
         let reads = settings.places().into_iter().map(|(purpose, place)| async move {
-            Ok::<_, Error>((place.clone(), self.stored(purpose, place).await?))
+            Ok::<_, Error>((place.clone(), self.account.stored(purpose, place).await?))
         });
         let texts: Stored = match (try_join_all(reads).await, known) {
             (Ok(texts), _) => texts.into_iter().collect(),
@@ -133,23 +138,12 @@ impl Live<'_> {
         Ok(clients)
     }
 
-    /// Reads a value that AWS keeps for us.
-    async fn stored(&self, purpose: Purpose, place: &Place) -> Result<Zeroizing<String>, Error> {
-        self.ask_aws(Patience::Briefly, async |timeout| {
-            let read = match place {
-                Place::Parameter(name) => ssm::get_parameter(&self.aws, name, timeout).await,
-                Place::Secret(id) => secrets_manager::get_secret_value(&self.aws, id, timeout).await,
-            };
-            read.map_err(|error| Error::stored(purpose, place, self.aws.region(), error))
-        })
-        .await
-    }
-
     /// Logs in as the function's role. The identity is asked for, shown once, and forgotten.
     async fn log_in(&self, servers: &NomadClient, method: &str, audience: &str) -> Result<KeptToken, Error> {
         let identity = self
-            .ask_aws(Patience::Briefly, async |timeout| {
-                let identity = sts::get_web_identity_token(&self.aws, audience, timeout).await;
+            .account
+            .ask(Patience::Briefly, async |timeout| {
+                let identity = sts::get_web_identity_token(&self.account.aws, audience, timeout).await;
                 identity.map_err(Error::IdentityUnavailable)
             })
             .await?;

@@ -136,10 +136,11 @@ impl Live<'_> {
     }
 
     async fn private_ip(&self, instance: &InstanceId) -> Result<String, Error> {
-        let region = self.aws.region();
+        let region = self.account.aws.region();
         let described = self
-            .ask_aws(Patience::Briefly, async |timeout| {
-                ec2::describe_instance(&self.aws, instance, timeout)
+            .account
+            .ask(Patience::Briefly, async |timeout| {
+                ec2::describe_instance(&self.account.aws, instance, timeout)
                     .await
                     .map_err(|error| Error::ec2(instance, region, error))
             })
@@ -183,7 +184,7 @@ impl Live<'_> {
     ) -> Result<nomad_client::Node, Error> {
         let address = self.config.agent_url.template.replace("{ip}", ip);
         let base = BaseUrl::parse(&address)
-            .map_err(|error| ConfigurationError { problems: vec![format!("NOMAD_AGENT_URL {error}")] })?;
+            .map_err(|error| ConfigurationError::of(vec![format!("NOMAD_AGENT_URL {error}")]))?;
         let agent = self.ask_agent(instance, &base, patience).await?;
         let Some(id) = agent.node_id() else {
             return Err(Error::AgentIsNoClient { instance: instance.clone(), address });

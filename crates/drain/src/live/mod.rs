@@ -1,5 +1,6 @@
 //! The real world: Nomad's servers and agents, and AWS.
 
+mod account;
 mod auto_scaling;
 mod budget;
 mod connection;
@@ -13,60 +14,51 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use drain_core::decide::DrainRequest;
-use drain_core::ids::{GroupName, InstanceId, NodeId};
-use drain_core::observation::{Allocation, Node, Sight, Target};
-use drain_core::policy::ActionResult;
+use drain_core::ids::{InstanceId, NodeId};
+use drain_core::observation::{Allocation, Node, Sight};
 use drain_http::HttpClient;
 use jiff::{SignedDuration, Timestamp};
 use nomad_client::{NomadClient, NomadError, filter};
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 
-use crate::aws::Aws;
 use crate::cluster::Cluster;
-use crate::config::Config;
+use crate::config::ClusterConfig;
 use crate::error::Error;
-use crate::world::{Drained, Group, GroupInstance, Hook, Waiting, World};
+use crate::world::{Clock, Drained, World};
 
+pub use account::LiveAccount;
 pub use budget::Budget;
 use connection::Connection;
 pub use kept::Kept;
 use retry::Patience;
 
-/// Calls to AWS at once: its limits are per account and region, and others call it too.
-const AWS_AT_ONCE: usize = 8;
-
-/// The world during one invocation.
+/// One cluster's world during one invocation.
 #[derive(Debug)]
 pub struct Live<'a> {
+    account: &'a LiveAccount,
     cluster: &'a Cluster,
-    config: &'a Config,
-    /// For AWS, and for a Nomad for which public authorities vouch.
+    config: &'a ClusterConfig,
+    /// For a Nomad for which public authorities vouch.
     web: &'a HttpClient,
-    aws: Aws,
     budget: Budget,
     /// Made with the first call to Nomad: a sweep without a group needs no token.
     nomad: Mutex<Option<Rc<Connection>>>,
     sight: OnceCell<Sight>,
-    /// When the ends of a group's instances began, as Auto Scaling said in this invocation.
-    ends_begun: Mutex<BTreeMap<GroupName, BTreeMap<InstanceId, Timestamp>>>,
     nomad_calls: Semaphore,
-    aws_calls: Semaphore,
 }
 
 impl<'a> Live<'a> {
     /// The world as it is reached from here, with so many connections to Nomad at once.
-    pub fn new(cluster: &'a Cluster, web: &'a HttpClient, budget: Budget, at_once: usize) -> Self {
+    pub fn new(cluster: &'a Cluster, account: &'a LiveAccount, web: &'a HttpClient, at_once: usize) -> Self {
         Self {
+            account,
             cluster,
             config: &cluster.config,
             web,
-            aws: Aws::new(web.clone(), cluster.config.aws.clone()),
-            budget,
+            budget: account.budget,
             nomad: Mutex::default(),
             sight: OnceCell::new(),
-            ends_begun: Mutex::default(),
             nomad_calls: Semaphore::new(at_once),
-            aws_calls: Semaphore::new(AWS_AT_ONCE),
         }
     }
 
@@ -105,28 +97,27 @@ impl<'a> Live<'a> {
             answer => answer,
         }
     }
+}
 
-    /// One question to AWS, tried again while it fails in a way that may pass.
-    async fn ask_aws<T>(
-        &self,
-        patience: Patience,
-        call: impl AsyncFn(Duration) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        retry::retrying(self.budget, &self.aws_calls, patience, call).await
+impl Clock for Live<'_> {
+    fn now(&self) -> Timestamp {
+        self.account.now()
+    }
+
+    async fn sleep_until(&self, moment: Timestamp) {
+        self.account.sleep_until(moment).await;
+    }
+
+    fn backoff(&self, attempts: u32) -> SignedDuration {
+        self.account.backoff(attempts)
     }
 }
 
 impl World for Live<'_> {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
+    type Account = LiveAccount;
 
-    async fn sleep_until(&self, moment: Timestamp) {
-        budget::sleep_until(moment).await;
-    }
-
-    fn backoff(&self, attempts: u32) -> SignedDuration {
-        retry::backoff(attempts)
+    fn account(&self) -> &LiveAccount {
+        self.account
     }
 
     async fn nodes_by_attribute(
@@ -194,37 +185,5 @@ impl World for Live<'_> {
         let list =
             self.ask_nomad(async |servers, timeout| servers.nodes(Some(filter::INELIGIBLE), timeout).await);
         Ok(list.await?.iter().filter_map(nomad::drained).collect())
-    }
-
-    async fn heartbeat(&self, target: &Target) -> Result<(), Error> {
-        auto_scaling::heartbeat(self, target).await
-    }
-
-    async fn complete(&self, target: &Target, result: ActionResult) -> Result<(), Error> {
-        auto_scaling::complete(self, target, result).await
-    }
-
-    async fn hooks(&self, group: &GroupName) -> Result<Vec<Hook>, Error> {
-        auto_scaling::hooks(self, group).await
-    }
-
-    async fn group(&self, name: &GroupName) -> Result<Option<Group>, Error> {
-        auto_scaling::group(self, name).await
-    }
-
-    async fn groups(&self) -> Result<Vec<Group>, Error> {
-        auto_scaling::groups(self).await
-    }
-
-    async fn members(&self, instances: &[InstanceId]) -> Result<BTreeMap<InstanceId, GroupInstance>, Error> {
-        auto_scaling::members(self, instances).await
-    }
-
-    async fn warm_pool(&self, group: &GroupName) -> Result<Vec<Waiting>, Error> {
-        auto_scaling::warm_pool(self, group).await
-    }
-
-    async fn ends_begun(&self, group: &GroupName) -> Result<BTreeMap<InstanceId, Timestamp>, Error> {
-        auto_scaling::ends_begun(self, group).await
     }
 }

@@ -121,7 +121,7 @@ impl<'a, W: World> Case<'a, W> {
     /// A missing permission is one warning, and the function does what it still can.
     pub(super) fn warn_if_denied(&self, error: &Error) -> bool {
         let Some(warning) = words::missing_permission(error) else { return false };
-        self.rules.warn_once(&warning);
+        self.rules.looks.warned.once(&warning);
         true
     }
 
@@ -146,10 +146,10 @@ impl<'a, W: World> Case<'a, W> {
             Errand::Admit => self.rules.policy.sweep,
             Errand::GiveBack | Errand::Purge(_) => true,
         };
-        if self.has_begun() || self.rules.sweeping || left_to_the_sweep {
-            self.rules.linger_until
+        if self.has_begun() || self.rules.looks.sweeping || left_to_the_sweep {
+            self.rules.looks.linger_until
         } else {
-            self.rules.ends
+            self.rules.looks.ends
         }
     }
 }

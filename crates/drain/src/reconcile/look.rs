@@ -9,7 +9,7 @@ use super::case::{Case, Found};
 use super::note;
 use super::step::took_effect;
 use crate::error::Error;
-use crate::world::World;
+use crate::world::{Account as _, World};
 
 impl<W: World> Case<'_, W> {
     /// Reads everything that the next decision depends on. What cannot be read is unknown, and the loop goes on; a
@@ -41,7 +41,7 @@ impl<W: World> Case<'_, W> {
                 return Ok(());
             }
             Err(error) => {
-                if !self.rules.sweeping && !self.has_begun() && !error.is_transient() {
+                if !self.rules.looks.sweeping && !self.has_begun() && !error.is_transient() {
                     return Err(error);
                 }
                 note(&error, "the nodes of the instance could not be read");
@@ -169,7 +169,7 @@ impl<W: World> Case<'_, W> {
             self.seen.target.hook_started_at = Some(started);
             return;
         }
-        match self.world.ends_begun(group).await {
+        match self.world.account().ends_begun(group).await {
             Ok(begun) => {
                 self.asked_start = true;
                 self.seen.target.hook_started_at = begun.get(&self.seen.target.instance).copied();
@@ -217,7 +217,7 @@ impl<W: World> Case<'_, W> {
         self.asked_settings = true;
         self.fresh = true;
         let (Some(group), Some(hook)) = (&self.seen.target.group, &self.seen.target.hook) else { return };
-        match self.world.hooks(group).await {
+        match self.world.account().hooks(group).await {
             Ok(hooks) => {
                 let ours = hooks.into_iter().find(|one| one.name == *hook);
                 if let (Some(hold), Some(ours)) = (&mut self.seen.hold, ours) {

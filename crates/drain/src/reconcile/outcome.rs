@@ -33,7 +33,7 @@ impl<W: World> Case<'_, W> {
     pub(super) fn say(&self, why: Reason) {
         let message = words::describe(&self.seen, why, self.failure.as_ref(), self.rules.policy);
         if why == Reason::CannotSeeAllocations {
-            self.rules.warn_once(&message);
+            self.rules.looks.warned.once(&message);
         } else {
             tracing::info!(reason = why.as_str(), "{message}");
         }
@@ -58,7 +58,7 @@ impl<W: World> Case<'_, W> {
     /// Whether nobody but the sweep asked: it asks about the same nodes in every minute, and says nothing of those that
     /// stay as they are.
     fn is_leftover(&self) -> bool {
-        self.rules.sweeping && matches!(self.seen.target.errand, Errand::GiveBack | Errand::Purge(_))
+        self.rules.looks.sweeping && matches!(self.seen.target.errand, Errand::GiveBack | Errand::Purge(_))
     }
 
     /// No time is left, or nothing can change before it ends.
@@ -68,7 +68,7 @@ impl<W: World> Case<'_, W> {
         }
         let begun = self.begun.as_ref().map(|request| request.reason);
         let policy = self.rules.policy;
-        let someone_goes_on = self.rules.sweeping
+        let someone_goes_on = self.rules.looks.sweeping
             || policy.sweep && matches!(why, Reason::WaitingForNode | Reason::HeldWithoutNode);
         if !(self.has_begun() || someone_goes_on)
             && let Some(error) = self.failure.take()

@@ -11,7 +11,7 @@ use super::case::{Case, Found};
 use super::{later, note, words};
 use crate::error::Error;
 use crate::report::ReportEntry;
-use crate::world::{World, member_of};
+use crate::world::{Account as _, World, member_of};
 
 /// Which nodes an instance has is asked again before it is released if that was longer ago than this: another one may
 /// have joined.
@@ -82,7 +82,7 @@ impl<W: World> Case<'_, W> {
             Err(error @ Error::NodeGone(_)) => {
                 // A purge in this very moment, which the next look sees; or an answer that contradicts another.
                 let still_there = self.world.node(&self.seen.target.instance, &request.node).await;
-                if matches!(still_there, Ok(Some(_))) && !self.rules.sweeping {
+                if matches!(still_there, Ok(Some(_))) && !self.rules.looks.sweeping {
                     return Err(error);
                 }
                 self.failed(error, "the drain was not posted").await
@@ -99,7 +99,8 @@ impl<W: World> Case<'_, W> {
         let swept = self.seen.target.origin == Origin::Sweep;
         if swept && self.world.now().duration_since(self.member_at) > FRESH {
             // Reading the node took long, and the instance may have been told to go: the decision is made anew.
-            return match self.world.members(std::slice::from_ref(&self.seen.target.instance)).await {
+            return match self.world.account().members(std::slice::from_ref(&self.seen.target.instance)).await
+            {
                 Ok(members) => {
                     self.seen.member = member_of(&members, &self.seen.target.instance);
                     self.member_at = self.world.now();
@@ -135,7 +136,7 @@ impl<W: World> Case<'_, W> {
         let lasts = !error.is_transient() && !error.may_have_taken_effect();
         let hopeless = lasts && !matches!(error, Error::NodeGone(_));
         let next = self.next_attempt();
-        if (hopeless || next > self.rules.ends) && !self.rules.sweeping && !self.has_begun() {
+        if (hopeless || next > self.rules.looks.ends) && !self.rules.looks.sweeping && !self.has_begun() {
             return Err(error);
         }
         note(&error, doing);
@@ -156,7 +157,7 @@ impl<W: World> Case<'_, W> {
 
     /// One heartbeat. One that does not get through is not tried again at once: the next look sends another.
     async fn heartbeat(&mut self) -> Option<Vec<ReportEntry>> {
-        let outcome = self.world.heartbeat(&self.seen.target).await;
+        let outcome = self.world.account().heartbeat(&self.seen.target).await;
         let now = self.world.now();
         let denied = outcome.as_ref().is_err_and(|error| self.warn_if_denied(error));
         let hold = self.seen.hold.as_mut()?;
@@ -206,7 +207,7 @@ impl<W: World> Case<'_, W> {
                 }
             }
         }
-        let outcome = self.world.complete(&self.seen.target, result).await;
+        let outcome = self.world.account().complete(&self.seen.target, result).await;
         let denied = outcome.as_ref().is_err_and(|error| self.warn_if_denied(error));
         let Some(hold) = &mut self.seen.hold else { return Ok(None) };
         match outcome {

@@ -16,7 +16,8 @@ use nomad_client::NomadError;
 
 use super::*;
 use crate::aws::AwsError;
-use crate::world::{Drained, Group, GroupInstance, Hook, Waiting};
+use crate::config::GroupSelection;
+use crate::world::{Account, Clock, Drained, Group, GroupInstance, Hook, Waiting};
 
 /// What becomes of a POST.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +110,7 @@ impl Scripted {
     }
 }
 
-impl World for Scripted {
+impl Clock for Scripted {
     fn now(&self) -> Timestamp {
         self.now.get()
     }
@@ -120,6 +121,14 @@ impl World for Scripted {
 
     fn backoff(&self, _attempts: u32) -> SignedDuration {
         SignedDuration::from_secs(1)
+    }
+}
+
+impl World for Scripted {
+    type Account = Self;
+
+    fn account(&self) -> &Self {
+        self
     }
 
     async fn nodes_by_attribute(
@@ -201,7 +210,9 @@ impl World for Scripted {
         self.call("INELIGIBLE");
         Ok(())
     }
+}
 
+impl Account for Scripted {
     async fn heartbeat(&self, _target: &Target) -> Result<(), Error> {
         self.call("HEARTBEAT");
         Ok(())
@@ -226,7 +237,7 @@ impl World for Scripted {
         Ok(None)
     }
 
-    async fn groups(&self) -> Result<Vec<Group>, Error> {
+    async fn groups(&self, _selection: &GroupSelection) -> Result<Vec<Group>, Error> {
         Ok(Vec::new())
     }
 
@@ -248,14 +259,14 @@ impl World for Scripted {
 
 async fn run(world: &Scripted, hold: Option<Hold>) -> Result<Vec<ReportEntry>, Error> {
     let policy = Policy::default();
-    let rules = Rules {
-        policy: &policy,
+    let looks = Looks {
         sweeping: false,
         poll_interval: SignedDuration::from_secs(5),
         linger_until: noon() + SignedDuration::from_secs(55),
         ends: noon() + SignedDuration::from_secs(59),
-        warned: RefCell::default(),
+        warned: Warned::default(),
     };
+    let rules = Rules { policy: &policy, looks: &looks };
     let target = Target {
         instance: instance(),
         group: GroupName::parse("workers").ok(),
@@ -274,14 +285,14 @@ async fn run(world: &Scripted, hold: Option<Hold>) -> Result<Vec<ReportEntry>, E
 /// A sweep that comes upon the node of an instance that was in service when it was asked about, `ago`.
 async fn give_back(world: &Scripted, ago: SignedDuration) -> Vec<ReportEntry> {
     let policy = Policy { sweep: true, ..Policy::default() };
-    let rules = Rules {
-        policy: &policy,
+    let looks = Looks {
         sweeping: true,
         poll_interval: SignedDuration::from_secs(5),
         linger_until: world.now() + SignedDuration::from_secs(30),
         ends: world.now() + SignedDuration::from_secs(50),
-        warned: RefCell::default(),
+        warned: Warned::default(),
     };
+    let rules = Rules { policy: &policy, looks: &looks };
     let target = Target {
         instance: instance(),
         group: GroupName::parse("workers").ok(),

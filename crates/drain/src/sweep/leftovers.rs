@@ -11,7 +11,7 @@ use drain_core::observation::{Ending, Errand, Member, Origin, Target};
 use super::is_paused;
 use crate::reconcile::Rules;
 use crate::together::Asked;
-use crate::world::{Drained, Group, GroupInstance, World};
+use crate::world::{Account as _, Drained, Group, GroupInstance, World};
 
 /// What is worth asking about, besides those who are looked after already. Only of instances whose groups are watched: a cluster may span accounts and regions, and
 /// there Auto Scaling would not know instances that live.
@@ -29,7 +29,10 @@ pub(super) async fn find(
     let drained = match world.drained_nodes().await {
         Ok(drained) => drained,
         Err(error) => {
-            rules.failed(&error, "the nodes that take no work could not be listed: none is given back");
+            rules
+                .looks
+                .warned
+                .failed(&error, "the nodes that take no work could not be listed: none is given back");
             return Vec::new();
         }
     };
@@ -53,10 +56,13 @@ pub(super) async fn find(
     }
     let instances: BTreeSet<InstanceId> = candidates.iter().map(|(instance, ..)| instance.clone()).collect();
     let instances: Vec<InstanceId> = instances.into_iter().collect();
-    let members = match world.members(&instances).await {
+    let members = match world.account().members(&instances).await {
         Ok(members) => members,
         Err(error) => {
-            rules.failed(&error, "what Auto Scaling says of drained nodes could not be found out");
+            rules
+                .looks
+                .warned
+                .failed(&error, "what Auto Scaling says of drained nodes could not be found out");
             return Vec::new();
         }
     };

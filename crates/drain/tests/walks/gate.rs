@@ -98,7 +98,9 @@ pub(crate) struct Turn {
 impl Future for Turn {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        // Whoever walks polls again when somebody may go on: nobody between him and this wait may think that it need not.
+        context.waker().wake_by_ref();
         let now = self.gate.clock.now();
         let gate = self.gate.clone();
         let mut state = gate.state.borrow_mut();

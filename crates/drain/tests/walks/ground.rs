@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use drain::cluster::Cluster;
 use drain::config::Config;
 use drain_lab::aws::{Aws, Content, Ec2News, Ec2State, Event, GroupSettings, Instance, LifecycleHook};
 use drain_lab::clock::Clock;
@@ -25,6 +26,7 @@ pub(crate) struct Ground {
     pub(crate) nomad: Nomad,
     pub(crate) setup: Setup,
     pub(crate) config: Config,
+    pub(crate) cluster: Cluster,
     pub(crate) groups: Vec<(GroupSettings, Vec<LifecycleHook>)>,
     /// Every instance there ever was.
     pub(crate) instances: Vec<String>,
@@ -92,14 +94,16 @@ impl Ground {
             nomad.add_job(job.spec(&format!("job-{number}")));
         }
         let config = setup.config();
+        let settings = config.cluster().unwrap().clone();
         let ground = Self {
             clock,
             aws,
             nomad,
             groups,
             instances,
-            ledger: RefCell::new(Ledger::new(&config.policy)),
+            ledger: RefCell::new(Ledger::new(&settings.policy)),
             config,
+            cluster: Cluster::only(settings),
             tally: RefCell::default(),
             faults: RefCell::default(),
             leaderless_until: Cell::new(Timestamp::MIN),

@@ -117,7 +117,7 @@ fn come_to_an_end(walk: &mut Walk) {
     ground.nomad.elect_leader();
     ground.held_by_tag.set(false);
     walk.scheduled = setup_sweeps(walk);
-    let max_hold = ground.config.policy.max_hold;
+    let max_hold = ground.config.cluster().unwrap().policy.max_hold;
     let timeout = SignedDuration::from_secs(i64::from(ground.setup.heartbeat_timeout));
     let until = later(ground.now(), max_hold + timeout + SignedDuration::from_mins(5));
     // The other hooks have their time too.

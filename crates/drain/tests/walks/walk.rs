@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use drain::{Error, Handled, Times, event, serve};
+use drain::{Error, Handled, Site, Times, event, serve};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::gate::{Gate, Granted};
@@ -92,7 +92,10 @@ impl Walk {
             ends: later(cut_off, SignedDuration::from_secs(-1)),
         };
         let ground = Rc::clone(&self.ground);
-        let future = Box::pin(async move { serve(&world, &ground.config, event, times).await });
+        let future = Box::pin(async move {
+            let site = Site { cluster: &ground.cluster, world: &world };
+            serve(&world, std::slice::from_ref(&site), &ground.config, event, times).await
+        });
         self.running.push(Invocation { number, mail, future, gate, cut_off });
         self.poll(self.running.len() - 1, Granted::Nobody);
     }

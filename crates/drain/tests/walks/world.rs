@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use drain::Error;
 use drain::aws::AwsError;
-use drain::world::{Drained, Group, GroupInstance, Hook, Waiting, World};
+use drain::config::GroupSelection;
+use drain::world::{Account, Clock, Drained, Group, GroupInstance, Hook, Waiting, World};
 use drain_core::decide::DrainRequest;
 use drain_core::ids::{GroupName, HookName, InstanceId, NodeId};
 use drain_core::observation::{Allocation, Node, Sight, Target};
@@ -126,7 +127,7 @@ impl Walked {
     }
 }
 
-impl World for Walked {
+impl Clock for Walked {
     fn now(&self) -> Timestamp {
         self.ground.now()
     }
@@ -137,6 +138,14 @@ impl World for Walked {
 
     fn backoff(&self, attempts: u32) -> SignedDuration {
         SignedDuration::from_millis(100 << attempts.min(5))
+    }
+}
+
+impl World for Walked {
+    type Account = Self;
+
+    fn account(&self) -> &Self {
+        self
     }
 
     async fn nodes_by_attribute(
@@ -246,7 +255,9 @@ impl World for Walked {
         let list = || Ok(self.ground.nomad.nodes().iter().filter_map(translate::drained).collect());
         self.call(Call::Drained, "", list).await
     }
+}
 
+impl Account for Walked {
     async fn heartbeat(&self, target: &Target) -> Result<(), Error> {
         let beat = || {
             self.action(target, "autoscaling:RecordLifecycleActionHeartbeat", |meant| {
@@ -313,7 +324,7 @@ impl World for Walked {
         self.call(Call::Group, name.as_str(), describe).await
     }
 
-    async fn groups(&self) -> Result<Vec<Group>, Error> {
+    async fn groups(&self, _: &GroupSelection) -> Result<Vec<Group>, Error> {
         let describe =
             || Ok(self.ground.groups.iter().map(|(settings, _)| self.described(settings)).collect());
         self.call(Call::Groups, "", describe).await

@@ -11,7 +11,7 @@ fn with(variables: &[(&str, &str)]) -> Config {
 }
 
 fn whose(variables: &[(&str, &str)]) -> String {
-    with(variables).token.description().unwrap_or_else(|| "none".to_owned())
+    with(variables).cluster().unwrap().token.description().unwrap_or_else(|| "none".to_owned())
 }
 
 #[test]
@@ -49,8 +49,9 @@ fn the_first_token_source_that_is_set_wins_and_the_others_are_named() {
 fn a_secret_may_have_a_key_and_a_parameter_may_be_a_secret() {
     let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:nomad-AbCdEf";
     let config = with(&[("NOMAD_TOKEN_SECRET", &format!("{arn}#drain"))]);
-    let TokenSource::Stored { place, key } = config.token else { panic!("{:?}", config.token) };
-    assert_eq!((place, key.as_deref()), (Place::Secret(arn.to_owned()), Some("drain")));
+    let token = &config.cluster().unwrap().token;
+    let TokenSource::Stored { place, key } = token else { panic!("{token:?}") };
+    assert_eq!((place, key.as_deref()), (&Place::Secret(arn.to_owned()), Some("drain")));
     assert_eq!(whose(&[("NOMAD_TOKEN_PARAMETER", arn)]), format!("the token in secret {arn}"));
     for text in ["#drain", "nomad#"] {
         let told = problems(&[("NOMAD_TOKEN_SECRET", text)]);
@@ -113,8 +114,8 @@ fn certificates_are_read_from_files_and_folders() {
     assert!(config.warnings.is_empty() && !printed.contains(secret), "{printed}");
     std::fs::remove_file(&key).unwrap();
     let folder = files.folder.path().display().to_string();
-    assert!(!with(&[("NOMAD_CAPATH", &folder)]).tls.is_usual());
-    assert!(with(&[]).tls.is_usual());
+    assert!(!with(&[("NOMAD_CAPATH", &folder)]).cluster().unwrap().tls.is_usual());
+    assert!(with(&[]).cluster().unwrap().tls.is_usual());
     assert_eq!(
         with(&[("NOMAD_CACERT", &pem), ("NOMAD_CACERT_PARAMETER", "/ca")]).warnings,
         ["NOMAD_CACERT_PARAMETER is not read: NOMAD_CACERT comes before it"]
@@ -128,8 +129,14 @@ fn what_is_kept_by_aws_is_read_later() {
         ("NOMAD_CLIENT_CERT_PARAMETER", "/nomad/cert"),
         ("NOMAD_CLIENT_KEY_PARAMETER", "arn:aws:secretsmanager:eu-west-1:1:secret:key-AbCdEf"),
     ]);
-    let places: Vec<String> =
-        config.tls.places().iter().map(|(purpose, place)| format!("{purpose}: {place}")).collect();
+    let places: Vec<String> = config
+        .cluster()
+        .unwrap()
+        .tls
+        .places()
+        .iter()
+        .map(|(purpose, place)| format!("{purpose}: {place}"))
+        .collect();
     assert_eq!(
         places,
         [

@@ -1,0 +1,112 @@
+//! The AWS account: Auto Scaling, and what AWS keeps for us. One for all clusters, since its limits are per account.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use drain_core::ids::{GroupName, InstanceId};
+use drain_core::observation::Target;
+use drain_core::policy::ActionResult;
+use drain_http::HttpClient;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Mutex, Semaphore};
+use zeroize::Zeroizing;
+
+use super::{Budget, Patience, auto_scaling, budget, retry};
+use crate::aws::{Aws, secrets_manager, ssm};
+use crate::config::{AwsSettings, GroupSelection, Place, Purpose};
+use crate::error::Error;
+use crate::world::{Account, Clock, Group, GroupInstance, Hook, Waiting};
+
+/// Calls to AWS at once: its limits are per account and region, and others call it too.
+const AT_ONCE: usize = 8;
+
+/// The account during one invocation.
+#[derive(Debug)]
+pub struct LiveAccount {
+    pub(super) aws: Aws,
+    pub(super) budget: Budget,
+    /// When the ends of a group's instances began, as Auto Scaling said in this invocation.
+    pub(super) ends_begun: Mutex<BTreeMap<GroupName, BTreeMap<InstanceId, Timestamp>>>,
+    calls: Semaphore,
+}
+
+impl LiveAccount {
+    /// The account as it is reached from here.
+    pub fn new(settings: &AwsSettings, web: &HttpClient, budget: Budget) -> Self {
+        Self {
+            aws: Aws::new(web.clone(), settings.clone()),
+            budget,
+            ends_begun: Mutex::default(),
+            calls: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// One question to AWS, tried again while it fails in a way that may pass.
+    pub(super) async fn ask<T>(
+        &self,
+        patience: Patience,
+        call: impl AsyncFn(Duration) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        retry::retrying(self.budget, &self.calls, patience, call).await
+    }
+
+    /// Reads a value that AWS keeps for us.
+    pub(crate) async fn stored(&self, purpose: Purpose, place: &Place) -> Result<Zeroizing<String>, Error> {
+        self.ask(Patience::Briefly, async |timeout| {
+            let read = match place {
+                Place::Parameter(name) => ssm::get_parameter(&self.aws, name, timeout).await,
+                Place::Secret(id) => secrets_manager::get_secret_value(&self.aws, id, timeout).await,
+            };
+            read.map_err(|error| Error::stored(purpose, place, self.aws.region(), error))
+        })
+        .await
+    }
+}
+
+impl Clock for LiveAccount {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    async fn sleep_until(&self, moment: Timestamp) {
+        budget::sleep_until(moment).await;
+    }
+
+    fn backoff(&self, attempts: u32) -> SignedDuration {
+        retry::backoff(attempts)
+    }
+}
+
+impl Account for LiveAccount {
+    async fn heartbeat(&self, target: &Target) -> Result<(), Error> {
+        auto_scaling::heartbeat(self, target).await
+    }
+
+    async fn complete(&self, target: &Target, result: ActionResult) -> Result<(), Error> {
+        auto_scaling::complete(self, target, result).await
+    }
+
+    async fn hooks(&self, group: &GroupName) -> Result<Vec<Hook>, Error> {
+        auto_scaling::hooks(self, group).await
+    }
+
+    async fn group(&self, name: &GroupName) -> Result<Option<Group>, Error> {
+        auto_scaling::group(self, name).await
+    }
+
+    async fn groups(&self, selection: &GroupSelection) -> Result<Vec<Group>, Error> {
+        auto_scaling::groups(self, selection).await
+    }
+
+    async fn members(&self, instances: &[InstanceId]) -> Result<BTreeMap<InstanceId, GroupInstance>, Error> {
+        auto_scaling::members(self, instances).await
+    }
+
+    async fn warm_pool(&self, group: &GroupName) -> Result<Vec<Waiting>, Error> {
+        auto_scaling::warm_pool(self, group).await
+    }
+
+    async fn ends_begun(&self, group: &GroupName) -> Result<BTreeMap<InstanceId, Timestamp>, Error> {
+        auto_scaling::ends_begun(self, group).await
+    }
+}
