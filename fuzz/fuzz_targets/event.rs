@@ -34,7 +34,7 @@ fn is_sound(event: &str, scope: &Scope<'_>) {
         match delivery.messages {
             Err(error) => is_short(&error.to_string()),
             Ok(messages) => messages.iter().for_each(|message| match message {
-                Message::Target(target) => {
+                Message::Target(target, _) => {
                     let id = target.instance.as_str();
                     assert!(id.starts_with("i-") && (10..=19).contains(&id.len()), "{id}");
                 }

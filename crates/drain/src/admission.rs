@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use drain_core::ids::{GroupName, InstanceId};
+use drain_core::ids::{GroupName, HookName, InstanceId};
 use drain_core::observation::{Cause, Ending, Errand, Hold, Member, Origin, Target};
 use drain_core::reason::Reason;
 use futures_util::future::{join, join_all};
@@ -36,11 +36,15 @@ pub(crate) struct Admission<'a, W: World> {
 
 impl<W: World> Admission<'_, W> {
     /// For each target what is to be looked at, and where, or what became of it without that.
-    pub(crate) async fn admit(&self, targets: Vec<Target>) -> Vec<Result<(Where, Asked), Became>> {
+    pub(crate) async fn admit(
+        &self,
+        targets: Vec<(Target, Option<String>)>,
+    ) -> Vec<Result<(Where, Asked), Became>> {
         let Self { account, config, looks, .. } = self;
         let now = account.now();
         let asked: BTreeSet<InstanceId> = targets
             .iter()
+            .map(|(target, _)| target)
             .filter(|target| is_late(target, now) || needs_state(target, config))
             .map(|target| target.instance.clone())
             .collect();
@@ -53,8 +57,9 @@ impl<W: World> Admission<'_, W> {
                 .and_then(|all| all.get(&target.instance));
             target.group.clone().or_else(|| known.map(|member| member.group.clone()))
         };
-        let groups = self.group_facts(targets.iter().filter_map(|one| Some((group_of(one)?, one)))).await;
-        let admitted = targets.into_iter().map(|target| {
+        let groups =
+            self.group_facts(targets.iter().filter_map(|(one, _)| Some((group_of(one)?, one)))).await;
+        let admitted = targets.into_iter().map(|(target, metadata)| {
             let member = match &members {
                 Some(members) if asked.contains(&target.instance) => member_of(members, &target.instance),
                 Some(_) | None if target.errand == Errand::Admit && !is_late(&target, now) => {
@@ -67,7 +72,7 @@ impl<W: World> Admission<'_, W> {
                 return Err(Ok(vec![entry]));
             }
             let Some(group) = group_of(&target) else {
-                return Ok((Where::Anywhere, Asked { target, hold: None, member, node: None }));
+                return Ok((Where::Anywhere, Asked { target, hold: None, member, node: None, policy: None }));
             };
             let facts = groups.get(&group);
             let place = match facts.map(|facts| &facts.home) {
@@ -89,7 +94,13 @@ impl<W: World> Admission<'_, W> {
                 return Err(Ok(vec![ignored(&target, Reason::Paused, message)]));
             }
             let hold = self.hold(place, &target, facts);
-            Ok((Where::At(place), Asked { target, hold, member, node: None }))
+            let policy = self.sites.get(place).and_then(|site| {
+                // What the hook says now counts more than what it said when it held the instance.
+                let hook = facts.and_then(|facts| facts.hook(target.hook.as_ref()?));
+                let metadata = hook.map_or(metadata, |hook| hook.metadata.clone());
+                site.policy_for(target.hook.as_ref()?, &group, metadata.as_deref()?, looks)
+            });
+            Ok((Where::At(place), Asked { target, hold, member, node: None, policy }))
         });
         admitted.collect()
     }
@@ -159,7 +170,7 @@ impl<W: World> Admission<'_, W> {
     fn hold(&self, place: usize, target: &Target, facts: Option<&GroupFacts>) -> Option<Hold> {
         let Self { config, looks, sites, .. } = self;
         let (group, hook) = (target.group.as_ref()?, target.hook.as_ref()?);
-        let ours = facts.and_then(|facts| facts.hooks.iter().find(|one| one.name == *hook));
+        let ours = facts.and_then(|facts| facts.hook(hook));
         let settings = ours.map(|ours| sweep::settings(&looks.warned, group, ours));
         let swept = config.sweep_hooks().contains(hook);
         if config.sweep && target.errand != Errand::Admit && !swept {
@@ -261,6 +272,12 @@ struct GroupFacts {
     watched: bool,
     paused: bool,
     hooks: Vec<Hook>,
+}
+
+impl GroupFacts {
+    fn hook(&self, name: &HookName) -> Option<&Hook> {
+        self.hooks.iter().find(|hook| hook.name == *name)
+    }
 }
 
 /// An event of a hook that somebody has set up for us is worth a warning. Of everything else an account tells whoever

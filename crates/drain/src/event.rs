@@ -30,7 +30,7 @@ pub enum Event {
 impl Event {
     /// Whether anything is to be done for anybody.
     pub fn asks_for_something(&self) -> bool {
-        let is_target = |message: &Message| matches!(message, Message::Target(_));
+        let is_target = |message: &Message| matches!(message, Message::Target(..));
         match self {
             Self::Sweep => true,
             Self::Messages(deliveries) => {
@@ -70,8 +70,8 @@ pub struct Scope<'a> {
 /// What one message asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Message {
-    /// Something, for an instance.
-    Target(Target),
+    /// Something, for an instance; and what its hook says of it (`NotificationMetadata`).
+    Target(Target, Option<String>),
     /// Nothing: it is not about an instance that comes or goes, or not ours.
     Ignored(Ignored),
 }

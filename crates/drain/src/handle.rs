@@ -23,6 +23,7 @@ use crate::world::{Clock as _, World};
 /// An instance, and which parts of the event named it.
 struct Named {
     target: Target,
+    metadata: Option<String>,
     deliveries: BTreeSet<usize>,
 }
 
@@ -72,8 +73,8 @@ pub(crate) async fn handle<W: World>(
 
 /// What became of instances, and of which parts of the event.
 async fn done<W: World>(admission: &Admission<'_, W>, named: Vec<Named>) -> Vec<(BTreeSet<usize>, Became)> {
-    let (targets, deliveries): (Vec<Target>, Vec<_>) =
-        named.into_iter().map(|named| (named.target, named.deliveries)).unzip();
+    let (targets, deliveries): (Vec<_>, Vec<_>) =
+        named.into_iter().map(|named| ((named.target, named.metadata), named.deliveries)).unzip();
     let mut all = Vec::new();
     let (mut asked, mut who) = (Vec::new(), Vec::new());
     for (admitted, deliveries) in admission.admit(targets).await.into_iter().zip(deliveries) {
@@ -104,7 +105,7 @@ fn targets(deliveries: Vec<Delivery>, now: Timestamp, handled: &mut Handled) -> 
         };
         for message in messages {
             match message {
-                Message::Target(target) => {
+                Message::Target(target, metadata) => {
                     let known = places.entry(target.instance.clone()).or_default();
                     let same = known
                         .iter()
@@ -112,10 +113,11 @@ fn targets(deliveries: Vec<Delivery>, now: Timestamp, handled: &mut Handled) -> 
                         .find(|place| all.get(*place).is_some_and(|known| is_same(&known.target, &target)));
                     if let Some(known) = same.and_then(|place| all.get_mut(place)) {
                         known.target = merged(&known.target, target, now);
+                        known.metadata = known.metadata.take().or(metadata);
                         known.deliveries.insert(index);
                     } else {
                         known.push(all.len());
-                        all.push(Named { target, deliveries: BTreeSet::from([index]) });
+                        all.push(Named { target, metadata, deliveries: BTreeSet::from([index]) });
                     }
                 }
                 Message::Ignored(ignored) => {

@@ -82,7 +82,7 @@ pub async fn reconcile(
     let mut said: Option<Reason> = None;
     loop {
         case.look().await?;
-        let (until, why) = match decide(&case.seen, rules.policy, world.now()) {
+        let (until, why) = match decide(&case.seen, case.policy(), world.now()) {
             Decision::Finish(reason) => return Ok(case.finish(reason)),
             Decision::Act(action) => {
                 if let Some(entries) = case.apply(action).await? {

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use drain_core::ids::{GroupName, HookName};
 use drain_core::policy::Policy;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -29,6 +30,26 @@ impl<W> Site<'_, W> {
     pub(crate) fn policy(&self, looks: &Looks) -> Policy {
         let policy = self.cluster.config.policy.clone();
         Policy { sweep: policy.sweep || looks.sweeping, ..policy }
+    }
+
+    /// The same for the instances of a hook whose metadata says something of it.
+    pub(crate) fn policy_for(
+        &self,
+        hook: &HookName,
+        group: &GroupName,
+        metadata: &str,
+        looks: &Looks,
+    ) -> Option<Policy> {
+        match self.cluster.config.overridden(metadata) {
+            Ok(policy) => policy.map(|policy| Policy { sweep: policy.sweep || looks.sweeping, ..policy }),
+            Err(problems) => {
+                looks.warned.once(&format!(
+                    "the NotificationMetadata of hook {hook} of group {group} is left out, all of it: {}",
+                    problems.join("; ")
+                ));
+                None
+            }
+        }
     }
 
     /// What its part of an invocation is called in the log.

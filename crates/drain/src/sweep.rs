@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use drain_core::ids::{GroupName, HookName, InstanceId};
 use drain_core::observation::{Cause, Errand, Hold, HookSettings, Member, Origin, Target};
+use drain_core::policy::Policy;
 use futures_util::future::{join, join_all};
 use tracing::Instrument as _;
 
@@ -98,7 +99,7 @@ async fn sweep_at<W: World>(
     let policy = site.policy(looks);
     let rules = Rules { policy: &policy, looks };
     let world = site.world;
-    let waiting = find(account, config, &looks.warned, groups).await;
+    let waiting = find(account, site, config, looks, groups).await;
     // Of an instance for which several hooks of ours may wait, each is a target.
     let ending = waiting.iter().filter(|one| one.target.cause().is_some());
     let held: BTreeSet<InstanceId> = ending.map(|one| one.target.instance.clone()).collect();
@@ -114,7 +115,14 @@ async fn sweep_at<W: World>(
 
 /// Looks for every held instance of the watched groups, in an order that changes from minute to minute: if time runs
 /// out, others are last the next time.
-async fn find(account: &impl Account, config: &Config, warned: &Warned, groups: &[Group]) -> Vec<Asked> {
+async fn find<W: World>(
+    account: &W::Account,
+    site: &Site<'_, W>,
+    config: &Config,
+    looks: &Looks,
+    groups: &[Group],
+) -> Vec<Asked> {
+    let warned = &looks.warned;
     let pools = groups.iter().map(|group| async {
         if !group.has_warm_pool {
             return Vec::new();
@@ -144,7 +152,18 @@ async fn find(account: &impl Account, config: &Config, warned: &Warned, groups: 
                 None
             }
         };
-        let mut asked = departures(config, warned, group, &ending, hooks.as_deref());
+        let about = |hook: &Hook| Holding {
+            name: hook.name.clone(),
+            settings: Some(settings(warned, &group.name, hook)),
+            policy: hook
+                .metadata
+                .as_deref()
+                .and_then(|metadata| site.policy_for(&hook.name, &group.name, metadata, looks)),
+        };
+        let mut asked = Vec::new();
+        if !ending.is_empty() {
+            asked.extend(departures(group, &ending, &our_hooks(config, hooks.as_deref(), about)));
+        }
         asked.extend(arrivals(config, group, coming, hooks.as_deref()));
         asked
     });
@@ -173,19 +192,25 @@ pub(crate) fn is_coming(state: &str) -> bool {
     matches!(state, "Pending:Wait" | "Warmed:Pending:Wait")
 }
 
+/// A hook that may hold instances, and what is known of it.
+struct Holding {
+    name: HookName,
+    settings: Option<HookSettings>,
+    /// What it wants for its instances.
+    policy: Option<Policy>,
+}
+
 /// The group's terminate hooks that are ours, in the order of `LIFECYCLE_HOOK_NAME`. If they may not be read, ours by
 /// name: a heartbeat will prove it.
-fn our_hooks(
-    config: &Config,
-    warned: &Warned,
-    group: &Group,
-    hooks: Option<&[Hook]>,
-) -> Vec<(HookName, Option<HookSettings>)> {
+fn our_hooks(config: &Config, hooks: Option<&[Hook]>, about: impl Fn(&Hook) -> Holding) -> Vec<Holding> {
     let names = config.sweep_hooks();
-    let Some(hooks) = hooks else { return names.iter().map(|name| (name.clone(), None)).collect() };
+    let Some(hooks) = hooks else {
+        let unknown = |name: &HookName| Holding { name: name.clone(), settings: None, policy: None };
+        return names.iter().map(unknown).collect();
+    };
     let ours =
         names.iter().filter_map(|name| hooks.iter().find(|hook| hook.name == *name && hook.terminating));
-    ours.map(|hook| (hook.name.clone(), Some(settings(warned, &group.name, hook)))).collect()
+    ours.map(about).collect()
 }
 
 /// A hook's timers, and a warning if they are too short for a sweep.
@@ -203,17 +228,7 @@ pub(crate) fn settings(warned: &Warned, group: &GroupName, hook: &Hook) -> HookS
 
 /// One target for each instance that goes. Of several hooks of ours the first may be done: the next one is tried by the
 /// next sweep, in turns.
-fn departures(
-    config: &Config,
-    warned: &Warned,
-    group: &Group,
-    ending: &[(Cause, Waiting)],
-    hooks: Option<&[Hook]>,
-) -> Vec<Asked> {
-    if ending.is_empty() {
-        return Vec::new();
-    }
-    let hooks = our_hooks(config, warned, group, hooks);
+fn departures(group: &Group, ending: &[(Cause, Waiting)], hooks: &[Holding]) -> Vec<Asked> {
     if hooks.is_empty() {
         let instances: Vec<&str> = ending.iter().map(|(_, waiting)| waiting.instance.as_str()).collect();
         tracing::warn!(
@@ -223,9 +238,7 @@ fn departures(
         );
     }
     let held = ending.iter().flat_map(|(cause, waiting)| {
-        hooks.iter().map(move |(hook, settings)| {
-            asked(group, waiting, hook, *settings, Errand::Drain(*cause), Member::Unknown)
-        })
+        hooks.iter().map(move |hook| asked(group, waiting, hook, Errand::Drain(*cause), Member::Unknown))
     });
     held.collect()
 }
@@ -238,33 +251,27 @@ fn arrivals(config: &Config, group: &Group, coming: Vec<Waiting>, hooks: Option<
     if hooks.is_some_and(|hooks| !hooks.iter().any(is_ours)) {
         return Vec::new();
     }
+    let hook = Holding { name: name.clone(), settings: None, policy: None };
     let held = coming.into_iter().map(|waiting| {
         let member = Member::InState(waiting.state.clone());
-        asked(group, &waiting, name, None, Errand::Admit, member)
+        asked(group, &waiting, &hook, Errand::Admit, member)
     });
     held.collect()
 }
 
-fn asked(
-    group: &Group,
-    waiting: &Waiting,
-    hook: &HookName,
-    settings: Option<HookSettings>,
-    errand: Errand,
-    member: Member,
-) -> Asked {
+fn asked(group: &Group, waiting: &Waiting, hook: &Holding, errand: Errand, member: Member) -> Asked {
     let target = Target {
         instance: waiting.instance.clone(),
         group: Some(group.name.clone()),
-        hook: Some(hook.clone()),
+        hook: Some(hook.name.clone()),
         token: None,
         errand,
         told_at: None,
         hook_started_at: None,
         origin: Origin::Sweep,
     };
-    let hold = Hold { settings, paused: is_paused(group), ..Hold::default() };
-    Asked { target, hold: Some(hold), member, node: None }
+    let hold = Hold { settings: hook.settings, paused: is_paused(group), ..Hold::default() };
+    Asked { target, hold: Some(hold), member, node: None, policy: hook.policy.clone() }
 }
 
 /// Whether a group's tag asks us to leave its instances alone.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use drain_core::decide::is_drained_for;
 use drain_core::ids::{GroupName, InstanceId};
 use drain_core::observation::{Cause, Errand, Hold, LastDrain, Member, Node, NodeStatus, Target};
+use drain_core::policy::Policy;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tracing::Instrument as _;
@@ -28,6 +29,8 @@ pub(crate) struct Asked {
     pub(crate) member: Member,
     /// Its node, if the list of nodes has shown it already.
     pub(crate) node: Option<drain_core::ids::NodeId>,
+    /// What decisions about it depend on, if that is something else than for the rest of the cluster.
+    pub(crate) policy: Option<Policy>,
 }
 
 /// What became of one of them. A failure may be that of many.
@@ -78,7 +81,7 @@ async fn look_up(
     let read_at = world.now();
     let nodes = if wanted.is_empty() { Ok(BTreeMap::new()) } else { find(world, rules, &wanted).await };
     let nodes = nodes.map_err(Rc::new);
-    let subjects = asked.into_iter().map(|Asked { target, hold, member, node }| {
+    let subjects = asked.into_iter().map(|Asked { target, hold, member, node, policy }| {
         let found = match (&nodes, node) {
             (_, Some(node)) => Found::Listed(vec![node]),
             (Ok(nodes), None) => match nodes.get(&target.instance) {
@@ -88,7 +91,7 @@ async fn look_up(
             (Err(error), None) if rules.looks.sweeping => Found::Failed(error.obstacle()),
             (Err(error), None) => return Err(Rc::clone(error)),
         };
-        Ok(Subject { target, hold, member, member_at: read_at, found })
+        Ok(Subject { target, hold, member, member_at: read_at, found, policy })
     });
     subjects.collect()
 }

@@ -70,7 +70,7 @@ fn told(event: &str, scope: &Scope<'_>) -> String {
 
 fn in_words(message: &Message) -> String {
     match message {
-        Message::Target(target) => format!("{:?} of {}", target.errand, target.instance),
+        Message::Target(target, _) => format!("{:?} of {}", target.errand, target.instance),
         Message::Ignored(ignored) => ignored.reason.as_str().to_owned(),
     }
 }
@@ -133,7 +133,7 @@ fn is_sound(event: &str, scope: &Scope<'_>) {
                 assert!(!messages.is_empty(), "{event}");
                 for message in messages {
                     match message {
-                        Message::Target(target) => {
+                        Message::Target(target, _) => {
                             let id = target.instance.as_str();
                             assert!(id.starts_with("i-") && (10..=19).contains(&id.len()), "{id}");
                         }

@@ -11,6 +11,7 @@ mod errors;
 mod faults;
 mod harness;
 mod lookup;
+mod metadata;
 mod operators;
 mod outages;
 mod plain;

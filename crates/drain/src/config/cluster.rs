@@ -1,8 +1,11 @@
 //! What is set for one Nomad cluster: where it is, who we are to it, and what is done there.
 
+use std::collections::BTreeMap;
+
 use drain_core::policy::{ActionResult, OnNodeNotFound, Policy};
 use nomad_client::BaseUrl;
 
+use super::overrides::{OVERRIDABLE, overridden};
 use super::reader::Reader;
 use super::tls::{self, TlsSettings};
 use super::token::{self, TokenSource};
@@ -25,6 +28,8 @@ pub struct ClusterConfig {
     pub agent_url: AgentUrl,
     /// What decisions depend on.
     pub policy: Policy,
+    /// Of the variables that a hook may override, those that are set.
+    set: BTreeMap<&'static str, String>,
 }
 
 /// How the node of an instance is found.
@@ -85,12 +90,22 @@ impl ClusterConfig {
             token: token?,
             agent_url: AgentUrl { template: agent_url?, chosen: agent_chosen },
             policy,
+            set: OVERRIDABLE
+                .iter()
+                .filter_map(|variable| Some((variable.name, reader.text(variable)?)))
+                .collect(),
         })
+    }
+
+    /// What decisions about the instances of a hook depend on, where its `NotificationMetadata` says something of it. The
+    /// error lists what is wrong with it.
+    pub fn overridden(&self, metadata: &str) -> Result<Option<Policy>, Vec<String>> {
+        overridden(metadata, &self.set, &self.policy)
     }
 }
 
 /// What decisions depend on. What cannot be read is a problem of the reader's, and its value here is never used.
-fn policy(reader: &mut Reader<'_>, whole: &Whole) -> Policy {
+pub(super) fn policy(reader: &mut Reader<'_>, whole: &Whole) -> Policy {
     let results = [("continue", ActionResult::Continue), ("abandon", ActionResult::Abandon)];
     let not_found = [
         ("continue", OnNodeNotFound::Complete(ActionResult::Continue)),

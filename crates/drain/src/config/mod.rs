@@ -4,6 +4,7 @@ mod cluster;
 mod document;
 mod duration;
 mod groups;
+mod overrides;
 mod reader;
 mod stored;
 mod tls;

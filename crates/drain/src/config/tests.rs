@@ -9,6 +9,7 @@ use super::*;
 
 mod clusters;
 mod credentials;
+mod overrides;
 mod refusals;
 
 fn parse(variables: &[(&str, &str)]) -> Result<Config, ConfigurationError> {

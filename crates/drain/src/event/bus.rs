@@ -127,7 +127,7 @@ pub(super) fn announced(
     group: Option<GroupName>,
     told_at: Option<Timestamp>,
 ) -> Message {
-    Message::Target(Target {
+    let target = Target {
         instance,
         group,
         hook: None,
@@ -136,7 +136,8 @@ pub(super) fn announced(
         told_at,
         hook_started_at: None,
         origin: Origin::Broadcast,
-    })
+    };
+    Message::Target(target, None)
 }
 
 /// Something about an instance that is ignored.

@@ -79,7 +79,7 @@ pub(super) fn parse_action(
         other => return Err(EventError::UnknownTransition(quoted(other))),
     };
     let instance = needed(action, INSTANCE)?;
-    Ok(Message::Target(Target {
+    let target = Target {
         instance: instance_id(instance, INSTANCE)?,
         group: descriptive(action, "AutoScalingGroupName", GroupName::parse),
         hook,
@@ -88,7 +88,8 @@ pub(super) fn parse_action(
         told_at: via.told_at,
         hook_started_at: via.told_at,
         origin: via.origin,
-    }))
+    };
+    Ok(Message::Target(target, action.text("NotificationMetadata")))
 }
 
 const TEST: &str = "autoscaling:TEST_NOTIFICATION";

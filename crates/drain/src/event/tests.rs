@@ -64,7 +64,7 @@ fn only_in(event: &str, hooks: Option<&[HookName]>) -> Result<Message, EventErro
 #[track_caller]
 fn target(event: &Value) -> Target {
     match only(event, None).unwrap() {
-        Message::Target(target) => target,
+        Message::Target(target, _) => target,
         Message::Ignored(ignored) => panic!("ignored: {ignored:?}"),
     }
 }
@@ -72,7 +72,7 @@ fn target(event: &Value) -> Target {
 #[track_caller]
 fn ignored(event: &Value) -> Reason {
     match only(event, None).unwrap() {
-        Message::Target(target) => panic!("not ignored: {target:?}"),
+        Message::Target(target, _) => panic!("not ignored: {target:?}"),
         Message::Ignored(ignored) => ignored.reason,
     }
 }
@@ -157,7 +157,7 @@ fn messages_that_are_not_about_an_end_are_ignored_by_name() {
 #[test]
 fn only_the_named_hooks_are_ours() {
     let hooks = [HookName::parse("a").unwrap(), HookName::parse("nomad-drain-hook").unwrap()];
-    assert!(matches!(only(&terminating(), Some(&hooks)).unwrap(), Message::Target(_)));
+    assert!(matches!(only(&terminating(), Some(&hooks)).unwrap(), Message::Target(_, _)));
     for message in [with("LifecycleHookName", "deregister"), without("LifecycleHookName")] {
         let Message::Ignored(ignored) = only(&message, Some(&hooks)).unwrap() else { panic!("{message}") };
         assert_eq!(ignored.reason, Reason::OtherHook);
@@ -174,7 +174,7 @@ fn one_bad_record_does_not_hide_the_others() {
         .insert(0, json!({"EventSource": "aws:sns", "Sns": {"Message": "{"}}));
     let Event::Messages(parts) = parse(&event.to_string(), &scope(None)).unwrap() else { panic!("a sweep") };
     assert!(parts[0].messages.is_err());
-    assert!(matches!(parts[1].messages.as_deref(), Ok([Message::Target(_)])));
+    assert!(matches!(parts[1].messages.as_deref(), Ok([Message::Target(_, _)])));
 }
 
 #[test]

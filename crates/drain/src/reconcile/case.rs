@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use drain_core::decide::DrainRequest;
 use drain_core::ids::NodeId;
 use drain_core::observation::{Errand, Hold, Member, Node, Nodes, Observation, Obstacle, Sight, Target};
+use drain_core::policy::Policy;
 use jiff::Timestamp;
 
 use super::{Rules, words};
@@ -24,6 +25,8 @@ pub struct Subject {
     pub member_at: Timestamp,
     /// What came of looking for its nodes together with others.
     pub found: Found,
+    /// What decisions about it depend on, if that is something else than the rules say.
+    pub policy: Option<Policy>,
 }
 
 /// What came of looking for an instance's nodes.
@@ -44,6 +47,8 @@ pub enum Found {
 pub(super) struct Case<'a, W> {
     pub(super) world: &'a W,
     pub(super) rules: &'a Rules<'a>,
+    /// What is asked for this instance, if that is something else than the rules say.
+    own_policy: Option<Policy>,
     pub(super) seen: Observation,
     /// What the lookup for all instances together found, until the first look takes it.
     pub(super) found: Option<Found>,
@@ -84,7 +89,7 @@ pub(super) struct Case<'a, W> {
 impl<'a, W: World> Case<'a, W> {
     pub(super) fn new(world: &'a W, rules: &'a Rules<'a>, subject: Subject) -> Self {
         let now = world.now();
-        let Subject { target, hold, member, member_at, found } = subject;
+        let Subject { target, hold, member, member_at, found, policy } = subject;
         let asked_settings = hold.as_ref().is_some_and(|hold| hold.settings.is_some()) || rules.policy.sweep;
         let seen = Observation {
             target,
@@ -97,6 +102,7 @@ impl<'a, W: World> Case<'a, W> {
         Self {
             world,
             rules,
+            own_policy: policy,
             seen,
             found: Some(found),
             read_at: now,
@@ -125,8 +131,13 @@ impl<'a, W: World> Case<'a, W> {
         true
     }
 
+    /// What is asked for this instance.
+    pub(super) fn policy(&self) -> &Policy {
+        self.own_policy.as_ref().unwrap_or(self.rules.policy)
+    }
+
     pub(super) fn is_paused(&self) -> bool {
-        self.rules.policy.pause || self.seen.hold.as_ref().is_some_and(|hold| hold.paused)
+        self.policy().pause || self.seen.hold.as_ref().is_some_and(|hold| hold.paused)
     }
 
     pub(super) fn has_begun(&self) -> bool {
@@ -142,8 +153,8 @@ impl<'a, W: World> Case<'a, W> {
     /// event is lost. A node that has not joined yet is left to the sweep, if there is one.
     pub(super) fn time_left(&self) -> Timestamp {
         let left_to_the_sweep = match self.seen.target.errand {
-            Errand::Drain(_) => self.rules.policy.sweep && self.seen.nodes == Nodes::Absent,
-            Errand::Admit => self.rules.policy.sweep,
+            Errand::Drain(_) => self.policy().sweep && self.seen.nodes == Nodes::Absent,
+            Errand::Admit => self.policy().sweep,
             Errand::GiveBack | Errand::Purge(_) => true,
         };
         if self.has_begun() || self.rules.looks.sweeping || left_to_the_sweep {

@@ -161,7 +161,7 @@ impl<W: World> Case<'_, W> {
     async fn read_start(&mut self) {
         let target = &self.seen.target;
         let Some(group) = &target.group else { return };
-        let plain = matches!(target.origin, Origin::Event | Origin::Bus) && !self.rules.policy.sweep;
+        let plain = matches!(target.origin, Origin::Event | Origin::Bus) && !self.policy().sweep;
         if plain || target.hook_started_at.is_some() || self.asked_start {
             return;
         }

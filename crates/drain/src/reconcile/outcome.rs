@@ -31,7 +31,7 @@ impl<W: World> Case<'_, W> {
 
     /// A change of what we are waiting for, in the log.
     pub(super) fn say(&self, why: Reason) {
-        let message = words::describe(&self.seen, why, self.failure.as_ref(), self.rules.policy);
+        let message = words::describe(&self.seen, why, self.failure.as_ref(), self.policy());
         if why == Reason::CannotSeeAllocations {
             self.rules.looks.warned.once(&message);
         } else {
@@ -67,16 +67,16 @@ impl<W: World> Case<'_, W> {
             return Ok(self.finish(why));
         }
         let begun = self.begun.as_ref().map(|request| request.reason);
-        let policy = self.rules.policy;
+        let swept = self.policy().sweep;
         let someone_goes_on = self.rules.looks.sweeping
-            || policy.sweep && matches!(why, Reason::WaitingForNode | Reason::HeldWithoutNode);
+            || swept && matches!(why, Reason::WaitingForNode | Reason::HeldWithoutNode);
         if !(self.has_begun() || someone_goes_on)
             && let Some(error) = self.failure.take()
         {
             return Err(error);
         }
         let draining = why.outcome() == Outcome::Draining && why != Reason::CannotSeeAllocations;
-        let nobody_goes_on = !policy.sweep && self.seen.hold.is_some();
+        let nobody_goes_on = !swept && self.seen.hold.is_some();
         let comes = self.seen.target.errand == Errand::Admit;
         let (outcome, reason) = match begun {
             _ if nobody_goes_on && comes && why != Reason::Paused => {
@@ -98,16 +98,16 @@ impl<W: World> Case<'_, W> {
             }
             _ => (why.outcome(), why),
         };
-        let told = words::describe(&self.seen, why, self.failure.as_ref(), policy);
+        let told = words::describe(&self.seen, why, self.failure.as_ref(), self.policy());
         Ok(self.report(outcome, reason, &told))
     }
 
     pub(super) fn entries(&self, outcome: Outcome, reason: Reason) -> Vec<ReportEntry> {
         let told = match &self.begun {
             Some(request) if request.reason == reason => {
-                words::drain_posted(&self.seen, request, self.rules.policy, self.world.now())
+                words::drain_posted(&self.seen, request, self.policy(), self.world.now())
             }
-            _ => words::describe(&self.seen, reason, self.failure.as_ref(), self.rules.policy),
+            _ => words::describe(&self.seen, reason, self.failure.as_ref(), self.policy()),
         };
         self.report(outcome, reason, &told)
     }

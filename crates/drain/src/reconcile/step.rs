@@ -63,7 +63,7 @@ impl<W: World> Case<'_, W> {
                     node_id = %request.node,
                     reason = request.reason.as_str(),
                     "{}",
-                    words::drain_posted(&self.seen, &request, self.rules.policy, self.world.now()),
+                    words::drain_posted(&self.seen, &request, self.policy(), self.world.now()),
                 );
                 self.written.insert(request.node.clone(), index);
                 self.failures = 0;
@@ -185,7 +185,7 @@ impl<W: World> Case<'_, W> {
 
     /// Auto Scaling does not answer, and no time is left.
     fn unavailable(&self) -> Vec<ReportEntry> {
-        let goes_on = self.rules.policy.sweep;
+        let goes_on = self.policy().sweep;
         let outcome = if goes_on { Outcome::Held } else { Outcome::LeftToHook };
         self.entries(outcome, Reason::AutoScalingUnavailable)
     }

@@ -278,7 +278,7 @@ async fn run(world: &Scripted, hold: Option<Hold>) -> Result<Vec<ReportEntry>, E
         origin: Origin::Event,
     };
     let found = Found::Nodes(vec![idle_node()], noon());
-    let subject = Subject { target, hold, member: Member::Unknown, member_at: noon(), found };
+    let subject = Subject { target, hold, member: Member::Unknown, member_at: noon(), found, policy: None };
     reconcile(world, &rules, subject).await
 }
 
@@ -305,7 +305,7 @@ async fn give_back(world: &Scripted, ago: SignedDuration) -> Vec<ReportEntry> {
     };
     let member = Member::InState("InService".to_owned());
     let found = Found::Listed(vec![idle_node().id]);
-    let subject = Subject { target, hold: None, member, member_at: world.now() - ago, found };
+    let subject = Subject { target, hold: None, member, member_at: world.now() - ago, found, policy: None };
     reconcile(world, &rules, subject).await.unwrap()
 }
 

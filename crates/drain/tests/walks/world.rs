@@ -361,6 +361,7 @@ fn hook(hook: &lab::LifecycleHook) -> Hook {
             lab::ActionResult::Continue => ActionResult::Continue,
             lab::ActionResult::Abandon => ActionResult::Abandon,
         },
+        metadata: hook.notification_metadata.clone(),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Hook {
     pub global_timeout: SignedDuration,
     /// What a time-out does.
     pub default_result: ActionResult,
+    /// What whoever set it up says with every message (`NotificationMetadata`).
+    pub metadata: Option<String>,
 }
 
 /// The hooks of a group, at most fifty: AWS gives them in one page. An unknown group is an error
@@ -56,6 +58,7 @@ struct Described {
     heartbeat_timeout: Option<u32>,
     global_timeout: Option<u32>,
     default_result: String,
+    notification_metadata: Option<String>,
 }
 
 impl Described {
@@ -73,6 +76,7 @@ impl Described {
                 "CONTINUE" => ActionResult::Continue,
                 _ => ActionResult::Abandon,
             },
+            metadata: self.notification_metadata,
         })
     }
 }
@@ -102,6 +106,7 @@ mod tests {
                <LifecycleHookName>nomad-drain-hook</LifecycleHookName>
                <HeartbeatTimeout>900</HeartbeatTimeout>
                <DefaultResult>CONTINUE</DefaultResult>
+               <NotificationMetadata>{&quot;DRAIN_DEADLINE&quot;:&quot;4h&quot;}</NotificationMetadata>
                <NotificationTargetARN>arn:aws:sns:us-west-2:123456789012:my-sns-topic</NotificationTargetARN>
              </member>
              <member>
@@ -121,6 +126,7 @@ mod tests {
                     heartbeat_timeout: SignedDuration::from_mins(15),
                     global_timeout: SignedDuration::from_hours(25),
                     default_result: ActionResult::Continue,
+                    metadata: Some(r#"{"DRAIN_DEADLINE":"4h"}"#.to_owned()),
                 },
                 Hook {
                     name: HookName::parse("nomad-launch-hook").unwrap(),
@@ -128,6 +134,7 @@ mod tests {
                     heartbeat_timeout: SignedDuration::from_hours(1),
                     global_timeout: SignedDuration::from_hours(48),
                     default_result: ActionResult::Abandon,
+                    metadata: None,
                 },
             ]
         );

@@ -56,7 +56,7 @@ fn a_hook_whose_name_cannot_be_read_is_another_hook_once_hooks_are_named() {
     for name in [json!("nomad-drain-hook "), json!(["nomad-drain-hook"]), json!(null)] {
         match only(&with("LifecycleHookName", name.clone()), Some(&hooks)).unwrap() {
             Message::Ignored(ignored) => assert_eq!(ignored.reason, Reason::OtherHook, "{name}"),
-            Message::Target(target) => panic!("{name}: {target:?}"),
+            Message::Target(target, _) => panic!("{name}: {target:?}"),
         }
     }
 }
@@ -96,7 +96,7 @@ fn half_a_surrogate_pair_costs_the_field_that_holds_it() {
         event.to_string().replace("\"PLACE\"", r#""\udfff""#)
     };
     let read = |text: &str| match only_in(text, None) {
-        Ok(Message::Target(target)) => target,
+        Ok(Message::Target(target, _)) => target,
         other => panic!("{text}: {other:?}"),
     };
     for unused in ["NotificationMetadata", "Cause", "AccountId"] {
@@ -115,7 +115,7 @@ fn nothing_is_nested_deeper_than_64_levels() {
     let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
     let nested =
         |levels| with("NotificationMetadata", "PLACE").to_string().replace("\"PLACE\"", &deep(levels));
-    assert!(matches!(only_in(&nested(63), None), Ok(Message::Target(_))));
+    assert!(matches!(only_in(&nested(63), None), Ok(Message::Target(_, _))));
     for levels in [64, 100_000] {
         let refused = only_in(&nested(levels), None);
         assert!(matches!(refused, Err(EventError::TooDeep(64))), "{refused:?}");
@@ -147,7 +147,7 @@ fn nothing_in_a_message_makes_the_parser_panic() {
             Ok(Event::Messages(parts)) => {
                 // A string is a message like one on a topic, where strangers are ignored.
                 let messages = parts.iter().flat_map(|part| part.messages.iter().flatten());
-                let mut targets = messages.filter(|message| matches!(message, Message::Target(_)));
+                let mut targets = messages.filter(|message| matches!(message, Message::Target(_, _)));
                 assert!(targets.next().is_none(), "{event}");
             }
             Ok(Event::Sweep) => panic!("{event}"),
