@@ -1,6 +1,7 @@
 """Whose node is it? Fallbacks, and servers that answer something else than was asked."""
 
 from fake_aws import ec2_error
+from fake_nomad import Node
 from parallel import load_tests  # noqa: F401
 from wire import Fault, Reply
 from world import AGENT_ROUTE, NO_LEADER, SERVER_ROUTE, WorldTest, instance_id, loopback, sns, termination
@@ -162,3 +163,51 @@ class ServersThatAnswerSomethingElse(WorldTest):
         self.assertFails(function.invoke(sns(termination(self.instance)), 10))
         self.world.nomad.lies_in_list = None
         self.assertDrained(node, function.invoke(sns(termination(self.instance))))
+
+
+class ServersThatChangeTheirStory(WorldTest):
+    """A node was found, and from the drain on the servers tell of another one under its id."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.ip = loopback()
+        self.world.ec2(self.instance, self.ip)
+
+    def lie(self, mine: Node, instance: str | None, ip: str) -> None:
+        """From the drain on: an empty node that has been drained, of this instance and at this address."""
+
+        def on_drain(node: Node) -> None:
+            lie = Node(ip, instance, id=mine.id, eligibility="ineligible")
+            lie.drain, lie.last_drain, lie.modify_index = None, {**node.last_drain, "Status": "complete"}, 10_000
+            self.world.nomad.lies_on_get[mine.id] = lie
+
+        self.world.nomad.on_drain = on_drain
+
+    def test_one_that_names_another_instance_releases_nothing(self) -> None:
+        mine = self.world.node(self.instance, self.ip)
+        self.lie(mine, instance_id(), self.ip)
+        self.world.terminate(self.instance, 8)
+        self.assertNotCompleted()
+
+    def test_one_without_the_attribute_at_another_address_releases_nothing(self) -> None:
+        mine = self.world.node(self.instance, self.ip)
+        self.lie(mine, None, loopback())
+        self.world.terminate(self.instance, 8)
+        self.assertNotCompleted()
+
+    def test_one_without_the_attribute_releases_nothing_where_addresses_prove_nothing(self) -> None:
+        mine = self.world.node(self.instance, self.ip)
+        self.lie(mine, None, self.ip)
+        self.world.terminate(self.instance, 8, NODE_LOOKUP="server")
+        self.assertNotCompleted()
+
+    def test_one_that_has_only_lost_its_attribute_is_still_ours(self) -> None:
+        mine = self.world.node(self.instance, self.ip)
+        self.lie(mine, None, self.ip)
+        self.assertSaid(self.world.terminate(self.instance, 8), "completed")
+        self.assertCompleted()
+
+    def test_a_listed_node_that_says_nothing_of_an_instance_is_not_drained(self) -> None:
+        mine = self.world.node(self.instance, self.ip)
+        self.world.nomad.lies_on_get[mine.id] = Node(self.ip, None, id=mine.id)
+        self.assertFails(self.world.terminate(self.instance, 10))

@@ -40,6 +40,9 @@ pub(super) async fn known_node(
 ) -> Result<Option<Node>, Error> {
     let Some(node) = live.read(id.as_str()).await? else { return Ok(None) };
     of_this_instance(instance, &node)?;
+    if node.instance_id().is_none() {
+        live.must_be_at_its_address(instance, &node).await?;
+    }
     nomad::node(&node).map(Some)
 }
 
@@ -135,7 +138,39 @@ impl Live<'_> {
         }
     }
 
+    /// Refuses a node that says nothing of an instance, unless it has the address that EC2 gave this one.
+    async fn must_be_at_its_address(
+        &self,
+        instance: &InstanceId,
+        node: &nomad_client::Node,
+    ) -> Result<(), Error> {
+        let silent = format!("it has no attribute {}", filter::INSTANCE_ID);
+        let contradiction = match self.config.node_lookup {
+            NodeLookup::Server => silent,
+            NodeLookup::Auto | NodeLookup::Agent => {
+                let ip = self.private_ip(instance).await?;
+                if node.address() == ip {
+                    return Ok(());
+                }
+                format!("{silent}, and its address is {}, not {ip}", node.address())
+            }
+        };
+        let node = NodeId::parse(&node.id).map_err(Error::InvalidNodeId)?;
+        Err(Error::WrongNode { instance: instance.clone(), node, contradiction })
+    }
+
+    /// Asked once in an invocation.
     async fn private_ip(&self, instance: &InstanceId) -> Result<String, Error> {
+        let known = self.addresses.borrow().get(instance).cloned();
+        if let Some(ip) = known {
+            return Ok(ip);
+        }
+        let ip = self.ask_for_private_ip(instance).await?;
+        self.addresses.borrow_mut().insert(instance.clone(), ip.clone());
+        Ok(ip)
+    }
+
+    async fn ask_for_private_ip(&self, instance: &InstanceId) -> Result<String, Error> {
         let region = self.account.aws.region();
         let described = self
             .account

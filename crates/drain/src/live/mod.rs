@@ -9,6 +9,7 @@ mod lookup;
 mod nomad;
 mod retry;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct Live<'a> {
     /// Made with the first call to Nomad: a sweep without a group needs no token.
     nomad: Mutex<Option<Rc<Connection>>>,
     sight: OnceCell<Sight>,
+    /// The private addresses that EC2 gave.
+    addresses: RefCell<BTreeMap<InstanceId, String>>,
     nomad_calls: Semaphore,
 }
 
@@ -58,6 +61,7 @@ impl<'a> Live<'a> {
             budget: account.budget,
             nomad: Mutex::default(),
             sight: OnceCell::new(),
+            addresses: RefCell::default(),
             nomad_calls: Semaphore::new(at_once),
         }
     }
