@@ -11,6 +11,7 @@ mod error;
 mod health;
 mod hook;
 mod http;
+mod identity;
 pub(crate) mod ids;
 mod instance;
 mod journey;
@@ -21,7 +22,7 @@ mod parameter;
 mod rate;
 mod state;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -35,6 +36,7 @@ pub use self::health::HealthEntity;
 pub use self::hook::{
     ActionRef, ActionResult, LifecycleAction, LifecycleHook, NotificationTarget, Transition,
 };
+pub use self::identity::IdentityProvider;
 pub use self::instance::{Activity, Ec2State, GroupSettings, GroupView, Instance};
 pub use self::lifecycle::{Journey, LifecycleState};
 pub use self::notification::{Content, Notification};
@@ -66,6 +68,8 @@ struct Shared {
     faults: Faults,
     account: Arc<Account>,
     state: Mutex<State>,
+    /// Made when somebody needs it: that takes a moment.
+    identities: OnceLock<IdentityProvider>,
     changed: watch::Sender<()>,
 }
 
@@ -80,12 +84,27 @@ impl Aws {
         let account = Arc::new(account);
         let state = Mutex::new(State::new(Arc::clone(&account), journal.clone()));
         let changed = watch::Sender::new(());
-        Self { shared: Arc::new(Shared { clock, journal, faults, account, state, changed }) }
+        Self {
+            shared: Arc::new(Shared {
+                clock,
+                journal,
+                faults,
+                account,
+                state,
+                identities: OnceLock::new(),
+                changed,
+            }),
+        }
     }
 
     /// Who we are and who may call.
     pub fn account(&self) -> &Account {
         &self.shared.account
+    }
+
+    /// Who vouches for the account's roles.
+    pub fn identity_provider(&self) -> &IdentityProvider {
+        self.shared.identities.get_or_init(IdentityProvider::new)
     }
 
     /// Everything that the account announces from now on.

@@ -20,17 +20,20 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 
+use crate::authority::ServerTls;
 use crate::faults::Fault;
 
 /// An HTTP server of the lab. Dropping it closes its socket and every connection.
 #[derive(Debug)]
 pub struct Face {
     address: SocketAddr,
+    scheme: &'static str,
     accepting: JoinHandle<()>,
 }
 
@@ -42,7 +45,7 @@ impl Face {
 
     /// Where it listens, as a URL without a path or a trailing slash.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 }
 
@@ -84,19 +87,21 @@ pub(crate) async fn loopback() -> io::Result<TcpListener> {
 
 /// Serves `router` to every client of `listener` until the face is dropped.
 pub(crate) fn serve(listener: TcpListener, router: Router) -> io::Result<Face> {
-    serve_with(listener, router, |_| Admission::Serve)
+    serve_with(listener, router, None, |_| Admission::Serve)
 }
 
-/// Serves `router` to those clients of `listener` whom `admit` lets in; it is told how many connections are open
-/// already.
+/// Serves `router` to those clients of `listener` whom `admit` lets in, over TLS if there is some; it is told how many
+/// connections are open already.
 pub(crate) fn serve_with(
     listener: TcpListener,
     router: Router,
+    tls: Option<ServerTls>,
     admit: impl Fn(usize) -> Admission + Send + 'static,
 ) -> io::Result<Face> {
     let address = listener.local_addr()?;
-    let accepting = tokio::spawn(accept(listener, router, admit));
-    Ok(Face { address, accepting })
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let accepting = tokio::spawn(accept(listener, router, tls, admit));
+    Ok(Face { address, scheme, accepting })
 }
 
 /// Answers a call as `fault` says, or with what `run` answers. `throttled` is the system's own "slow down".
@@ -163,7 +168,13 @@ impl hyper::body::Body for CutOff {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, admit: impl Fn(usize) -> Admission) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<ServerTls>,
+    admit: impl Fn(usize) -> Admission,
+) {
+    let tls = tls.map(|ServerTls(config)| TlsAcceptor::from(config));
     // Dropped with this future, and every connection with it.
     let mut connections = JoinSet::new();
     loop {
@@ -171,7 +182,17 @@ async fn accept(listener: TcpListener, router: Router, admit: impl Fn(usize) -> 
         while connections.try_join_next().is_some() {}
         match admit(connections.len()) {
             Admission::Serve => {
-                connections.spawn(talk(stream, router.clone()));
+                let (tls, router) = (tls.clone(), router.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => talk(stream, router).await,
+                        Some(tls) => {
+                            // A handshake that fails is the client's to tell of.
+                            let Ok(stream) = tls.accept(stream).await else { return };
+                            talk(stream, router).await;
+                        }
+                    }
+                });
             }
             Admission::Close => drop(stream),
             Admission::Say(words) => {
@@ -181,7 +202,7 @@ async fn accept(listener: TcpListener, router: Router, admit: impl Fn(usize) -> 
     }
 }
 
-async fn talk(stream: TcpStream, router: Router) {
+async fn talk(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, router: Router) {
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let answer = router.clone().call(request.map(Body::new));
         async move {
@@ -298,12 +319,13 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn a_connection_that_is_not_admitted_hears_only_the_words_at_the_door() {
-        let face = serve_with(loopback().await.unwrap(), Router::new(), |_| Admission::Say("full")).unwrap();
+        let face =
+            serve_with(loopback().await.unwrap(), Router::new(), None, |_| Admission::Say("full")).unwrap();
         let mut answer = String::new();
         TcpStream::connect(face.address()).await.unwrap().read_to_string(&mut answer).await.unwrap();
         assert_eq!(answer, "full");
 
-        let face = serve_with(loopback().await.unwrap(), Router::new(), |_| Admission::Close).unwrap();
+        let face = serve_with(loopback().await.unwrap(), Router::new(), None, |_| Admission::Close).unwrap();
         let mut answer = Vec::new();
         _ = TcpStream::connect(face.address()).await.unwrap().read_to_end(&mut answer).await;
         assert_eq!(answer, b"");

@@ -21,6 +21,10 @@ pub enum System {
     Ec2,
     /// Systems Manager Parameter Store.
     Ssm,
+    /// Secrets Manager.
+    SecretsManager,
+    /// Security Token Service.
+    Sts,
     /// The Lambda service.
     Lambda,
     /// Simple Queue Service.

@@ -8,6 +8,7 @@
 //! **Invariant:** the lab writes its own JSON and XML and never imports a wire type of the clients it tests, so that
 //! client and lab cannot share a mistake.
 
+pub mod authority;
 pub mod aws;
 pub mod clock;
 pub mod faults;

@@ -11,6 +11,7 @@ mod debris;
 mod metadata;
 
 use std::ffi::OsString;
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -21,8 +22,10 @@ use tokio::time::Instant;
 
 use self::agent::Agent;
 use self::api::Api;
-use self::config::ServerPorts;
+use self::config::{ServerPorts, TlsFiles};
 use self::debris::Home;
+use crate::authority::Authority;
+use crate::aws::IdentityProvider;
 use crate::aws::ids::Ids;
 use crate::http_face::Face;
 
@@ -53,10 +56,38 @@ pub struct Cluster {
     /// The first three numbers of the clients' addresses.
     network: [u8; 3],
     agent_port: u16,
+    tls: Option<Tls>,
     /// Speaks with the server, and may do everything.
     api: Api,
     /// Last: it is removed when the agents are dead.
     home: Home,
+}
+
+/// What a cluster that speaks TLS only has for it.
+#[derive(Debug)]
+struct Tls {
+    authority: Authority,
+    server: TlsFiles,
+    client: TlsFiles,
+}
+
+impl Tls {
+    /// Certificates with the names that Nomad expects, in files.
+    fn create(home: &Home) -> io::Result<Self> {
+        let authority = Authority::new("Nomad Agent CA")?;
+        let ca = home.path("ca.pem");
+        fs::write(&ca, authority.pem())?;
+        let files = |role: &str| {
+            let issued = authority.issue(&[&format!("{role}.global.nomad"), "localhost", "127.0.0.1"])?;
+            let (certificate, key) =
+                (home.path(&format!("{role}.pem")), home.path(&format!("{role}-key.pem")));
+            fs::write(&certificate, &issued.pem)?;
+            fs::write(&key, &issued.key_pem)?;
+            io::Result::Ok(TlsFiles { authority: ca.clone(), certificate, key })
+        };
+        let (server, client) = (files("server")?, files("client")?);
+        Ok(Self { authority, server, client })
+    }
 }
 
 /// A client and the metadata service of its instance.
@@ -70,17 +101,30 @@ struct Client {
 impl Cluster {
     /// Starts a server, waits until it leads, and bootstraps its ACLs.
     pub async fn start(nomad: &Path) -> io::Result<Self> {
+        Self::start_with(nomad, false).await
+    }
+
+    /// The same for a cluster that speaks TLS only, and demands a certificate of its authority from everybody.
+    pub async fn start_secure(nomad: &Path) -> io::Result<Self> {
+        Self::start_with(nomad, true).await
+    }
+
+    async fn start_with(nomad: &Path, secure: bool) -> io::Result<Self> {
         let home = Home::create()?;
+        let tls = if secure { Some(Tls::create(&home)?) } else { None };
         // Clusters that run at the same time are most likely in different networks.
         let network = [127, fastrand::u8(64..), fastrand::u8(..)];
         let ports = ServerPorts { http: free_port()?, rpc: free_port()?, serf: free_port()? };
-        let server = start_server(nomad, &home, ports)?;
+        let server = start_server(nomad, &home, ports, tls.as_ref())?;
         let secret = Ids::seeded(fastrand::u64(..)).uuid();
-        let api = Api::new(format!("http://127.0.0.1:{}", ports.http), secret.clone());
+        let scheme = if secure { "https" } else { "http" };
+        let ours =
+            tls.as_ref().map(|tls| tls.authority.client(&tls.authority.issue(&["operator"])?)).transpose()?;
+        let api = Api::new(format!("{scheme}://127.0.0.1:{}", ports.http), secret.clone(), ours);
         let agent_port = free_port()?;
         let clients = Vec::new();
         let nomad = nomad.to_owned();
-        let mut cluster = Self { nomad, server, ports, clients, network, agent_port, api, home };
+        let mut cluster = Self { nomad, server, ports, clients, network, agent_port, tls, api, home };
         cluster.wait_for_leader().await?;
         cluster.post("/v1/acl/bootstrap", &json!({"BootstrapSecret": secret})).await?;
         Ok(cluster)
@@ -93,7 +137,41 @@ impl Cluster {
 
     /// Where the agents of clients are, as the function is told.
     pub fn agent_url(&self) -> String {
-        format!("http://{{ip}}:{}", self.agent_port)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{{ip}}:{}", self.agent_port)
+    }
+
+    /// The authority of a cluster that speaks TLS.
+    pub fn authority(&self) -> Option<&Authority> {
+        self.tls.as_ref().map(|tls| &tls.authority)
+    }
+
+    /// Makes a JWT auth method of this name. Those for whom `provider` vouches with this subject, to this audience, get
+    /// the policy, whose rules these are, for as long as `lasts`.
+    pub async fn jwt_auth_method(
+        &self,
+        name: &str,
+        provider: &IdentityProvider,
+        audience: &str,
+        subject: &str,
+        rules: &str,
+        lasts: Duration,
+    ) -> io::Result<()> {
+        let policy = json!({"Name": name, "Rules": rules});
+        self.post(&format!("/v1/acl/policy/{name}"), &policy).await?;
+        let method = json!({
+            "Name": name, "Type": "JWT", "TokenLocality": "local", "MaxTokenTTL": format!("{}s", lasts.as_secs()),
+            "Config": {
+                "JWTValidationPubKeys": [provider.public_key_pem()], "BoundIssuer": [provider.issuer()],
+                "BoundAudiences": [audience], "ClaimMappings": {"sub": "role"},
+            },
+        });
+        self.post("/v1/acl/auth-method", &method).await?;
+        let rule = json!({
+            "AuthMethod": name, "BindType": "policy", "BindName": name,
+            "Selector": format!("value.role == {subject:?}"),
+        });
+        self.post("/v1/acl/binding-rule", &rule).await.map(drop)
     }
 
     /// The address of the client with this number, from 1 on.
@@ -114,6 +192,7 @@ impl Cluster {
         let cgroup = self.home.cgroup(&name);
         let config =
             config::client(&self.home.path(&name), address, self.agent_port, self.ports.rpc, &cgroup);
+        let config = config::with_tls(config, self.tls.as_ref().map(|tls| &tls.client));
         let variable = match &metadata {
             Some(face) => ("AWS_EC2_METADATA_SERVICE_ENDPOINT", face.url()),
             None => ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
@@ -206,7 +285,7 @@ impl Cluster {
 
     /// Starts the server again where it was, and waits until it leads.
     pub async fn restart_server(&mut self) -> io::Result<()> {
-        self.server = start_server(&self.nomad, &self.home, self.ports)?;
+        self.server = start_server(&self.nomad, &self.home, self.ports, self.tls.as_ref())?;
         self.wait_for_leader().await
     }
 
@@ -220,8 +299,9 @@ impl Cluster {
     }
 }
 
-fn start_server(nomad: &Path, home: &Home, ports: ServerPorts) -> io::Result<Agent> {
-    Agent::start(nomad, home, "server", &config::server(&home.path("server"), ports), &[])
+fn start_server(nomad: &Path, home: &Home, ports: ServerPorts, tls: Option<&Tls>) -> io::Result<Agent> {
+    let config = config::with_tls(config::server(&home.path("server"), ports), tls.map(|tls| &tls.server));
+    Agent::start(nomad, home, "server", &config, &[])
 }
 
 /// The id of the node with this name, if it can take tasks.

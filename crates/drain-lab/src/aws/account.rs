@@ -38,6 +38,11 @@ impl Account {
         format!("{}a", self.region)
     }
 
+    /// The ARN of the role that calls.
+    pub fn role_arn(&self) -> String {
+        format!("arn:aws:iam::{}:role/{}", self.id, self.role)
+    }
+
     /// The ARN of the session that calls.
     fn caller(&self) -> String {
         format!("arn:aws:sts::{}:assumed-role/{role}/{role}", self.id, role = self.role)

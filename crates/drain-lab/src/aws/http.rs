@@ -4,8 +4,10 @@
 mod autoscaling;
 mod call;
 mod ec2;
+mod secrets_manager;
 mod sigv4;
 mod ssm;
+mod sts;
 mod xml;
 
 use std::io;
@@ -23,7 +25,7 @@ use super::{ApiError, Aws};
 use crate::http_face::{Disconnect, Face, loopback, serve, with_fault};
 
 impl Aws {
-    /// Serves Auto Scaling, EC2 and Parameter Store at one address, until the face is dropped. Faults are taken by
+    /// Serves Auto Scaling, EC2, Parameter Store, Secrets Manager and STS at one address, until the face is dropped. Faults are taken by
     /// the name of the operation: `GetParameter`.
     pub async fn serve(&self) -> io::Result<Face> {
         serve(loopback().await?, Router::new().fallback(answer).with_state(self.clone()))
@@ -58,6 +60,8 @@ async fn answer(State(aws): State<Aws>, request: Request) -> Result<Response, Di
 fn run(aws: &Aws, call: &Call, request_id: &str) -> Response {
     let body = match call.service {
         Service::Ssm => ssm::answer(aws, call),
+        Service::SecretsManager => secrets_manager::answer(aws, call),
+        Service::Sts => sts::answer(aws, call, request_id),
         Service::AutoScaling => autoscaling::answer(aws, call, request_id),
         Service::Ec2 => ec2::answer(aws, call, request_id),
     };
@@ -69,8 +73,8 @@ fn run(aws: &Aws, call: &Call, request_id: &str) -> Response {
 
 fn refuse(service: Service, error: &ApiError, request_id: &str) -> Response {
     let body = match service {
-        Service::Ssm => ssm::error(error),
-        Service::AutoScaling => autoscaling::error(error, request_id),
+        Service::Ssm | Service::SecretsManager => ssm::error(error),
+        Service::AutoScaling | Service::Sts => autoscaling::error(error, request_id),
         Service::Ec2 => ec2::error(error, request_id),
     };
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

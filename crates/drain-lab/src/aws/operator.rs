@@ -39,6 +39,11 @@ impl Aws {
         self.change(|state, _| state.parameters.remove(name));
     }
 
+    /// Stores a secret, or its next version.
+    pub fn put_secret(&self, name: &str, text: &str) {
+        self.change(|state, _| state.secrets.insert(name.to_owned(), text.to_owned()));
+    }
+
     /// How long EC2 takes to end an instance, 10 s if nothing else is said.
     pub fn set_shutdown_time(&self, time: Duration) {
         self.change(|state, _| state.shutdown_time = time);

@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) groups: Vec<Group>,
     pub(super) instances: Vec<Held>,
     pub(super) parameters: BTreeMap<String, Parameter>,
+    /// By name: their texts.
+    pub(super) secrets: BTreeMap<String, String>,
     /// How long EC2 takes to end an instance.
     pub(super) shutdown_time: Duration,
     /// How long before the hook holds it the activity of a termination starts.
@@ -109,6 +111,7 @@ impl State {
             groups: Vec::new(),
             instances: Vec::new(),
             parameters: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             shutdown_time: Duration::from_secs(10),
             activity_lead: SignedDuration::ZERO,
             rate_limit: None,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::aws::IdentityProvider;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -218,12 +219,22 @@ impl fmt::Debug for Token {
 pub struct AuthMethod {
     ttl: SignedDuration,
     logins: BTreeMap<String, Vec<String>>,
+    trusted: Option<Trusted>,
+}
+
+/// Who signs the JWTs of a method, and what they are good for.
+#[derive(Clone)]
+struct Trusted {
+    provider: IdentityProvider,
+    audience: String,
+    /// By subject: the policies.
+    bindings: BTreeMap<String, Vec<String>>,
 }
 
 impl AuthMethod {
     /// A method whose tokens live so long (`MaxTokenTTL`).
     pub fn new(ttl: SignedDuration) -> Self {
-        Self { ttl, logins: BTreeMap::new() }
+        Self { ttl, logins: BTreeMap::new(), trusted: None }
     }
 
     /// Accepts this JWT; binding rules give its tokens these policies, or none.
@@ -231,6 +242,36 @@ impl AuthMethod {
     pub fn accepts(mut self, jwt: impl Into<String>, policies: &[&str]) -> Self {
         self.logins.insert(jwt.into(), policies.iter().map(ToString::to_string).collect());
         self
+    }
+}
+
+impl AuthMethod {
+    /// Accepts what this provider signs for an audience; a binding rule gives this subject these policies.
+    #[must_use]
+    pub fn trusts(
+        mut self,
+        provider: &IdentityProvider,
+        audience: &str,
+        subject: &str,
+        policies: &[&str],
+    ) -> Self {
+        let policies = policies.iter().map(ToString::to_string).collect();
+        self.trusted = Some(Trusted {
+            provider: provider.clone(),
+            audience: audience.to_owned(),
+            bindings: BTreeMap::from([(subject.to_owned(), policies)]),
+        });
+        self
+    }
+
+    /// The policies for the bearer of a JWT; `None` if it is not accepted.
+    fn policies(&self, jwt: &str, now: Timestamp) -> Option<&[String]> {
+        if let Some(policies) = self.logins.get(jwt) {
+            return Some(policies);
+        }
+        let trusted = self.trusted.as_ref()?;
+        let subject = trusted.provider.subject(jwt, &trusted.audience, now)?;
+        Some(trusted.bindings.get(&subject).map(Vec::as_slice).unwrap_or_default())
     }
 }
 
@@ -374,7 +415,7 @@ impl Acl {
         }
         let method =
             self.methods.get(method_name).ok_or_else(|| LoginError::NoMethod(method_name.to_owned()))?;
-        let policies = method.logins.get(jwt).ok_or(LoginError::BadJwt)?;
+        let policies = method.policies(jwt, now).ok_or(LoginError::BadJwt)?;
         if policies.is_empty() {
             return Err(LoginError::Unbound);
         }
@@ -382,7 +423,7 @@ impl Acl {
             secret: secret.clone(),
             name: format!("JWT-{method_name}"),
             management: false,
-            policies: policies.clone(),
+            policies: policies.to_vec(),
             roles: Vec::new(),
             expires: Some(now + method.ttl),
         };

@@ -29,6 +29,7 @@ use self::route::Route;
 use super::Nomad;
 use super::acl::{Access, Acl, Rights, TokenError};
 use super::cluster::{Cluster, Machine};
+use crate::authority::ServerTls;
 use crate::http_face::{self, Admission, Disconnect, Face};
 use crate::journal::System;
 
@@ -68,28 +69,50 @@ impl Nomad {
     /// Serves the servers' API behind a proxy that expects this prefix, `/nomad`, before every path.
     pub async fn serve_under(&self, prefix: &str) -> io::Result<Face> {
         let prefix = prefix.trim_end_matches('/').to_owned();
-        self.open(http_face::loopback().await?, Role::Servers, prefix)
+        self.open(http_face::loopback().await?, Role::Servers, prefix, None)
+    }
+
+    /// Serves the servers' API over TLS.
+    pub async fn serve_tls(&self, tls: &ServerTls) -> io::Result<Face> {
+        self.open(http_face::loopback().await?, Role::Servers, String::new(), Some(tls.clone()))
+    }
+
+    /// Serves the API of the agent on a node at an address of the loopback network, over TLS.
+    pub async fn serve_agent_tls(
+        &self,
+        node: &str,
+        address: SocketAddr,
+        tls: &ServerTls,
+    ) -> io::Result<Face> {
+        let role = Role::Agent(node.to_owned());
+        self.open(TcpListener::bind(address).await?, role, String::new(), Some(tls.clone()))
     }
 
     /// Serves the API of the agent on a node, on a free port of 127.0.0.1. It closes every connection when its
     /// machine has been ended.
     pub async fn serve_agent(&self, node: &str) -> io::Result<Face> {
-        self.open(http_face::loopback().await?, Role::Agent(node.to_owned()), String::new())
+        self.open(http_face::loopback().await?, Role::Agent(node.to_owned()), String::new(), None)
     }
 
     /// Serves the API of the agent on a node at an address of the loopback network.
     pub async fn serve_agent_at(&self, node: &str, address: SocketAddr) -> io::Result<Face> {
-        self.open(TcpListener::bind(address).await?, Role::Agent(node.to_owned()), String::new())
+        self.open(TcpListener::bind(address).await?, Role::Agent(node.to_owned()), String::new(), None)
     }
 
-    fn open(&self, listener: TcpListener, role: Role, prefix: String) -> io::Result<Face> {
+    fn open(
+        &self,
+        listener: TcpListener,
+        role: Role,
+        prefix: String,
+        tls: Option<ServerTls>,
+    ) -> io::Result<Face> {
         let office = Office { nomad: self.clone(), role, prefix };
         let admit = {
             let office = office.clone();
             move |open| office.admit(open)
         };
         let router = Router::new().fallback(handle).with_state(Arc::new(office));
-        http_face::serve_with(listener, router, admit)
+        http_face::serve_with(listener, router, tls, admit)
     }
 }
 
@@ -167,6 +190,7 @@ impl Call {
             Route::NodeAllocations(id) => self.node_allocations(&id).await,
             Route::Allocations => self.list_allocations().await,
             Route::AgentSelf => self.agent_self(),
+            Route::AgentMembers => self.agent_members(),
             Route::AgentHealth => self.agent_health(),
             Route::Leader => Ok(self.leader()),
             Route::TokenSelf => self.token_self(),
@@ -269,6 +293,7 @@ fn journal_detail(route: &Route, query: &Query, body: &Bytes) -> String {
         | Route::Evaluate(_)
         | Route::NodeAllocations(_)
         | Route::AgentSelf
+        | Route::AgentMembers
         | Route::AgentHealth
         | Route::Leader
         | Route::TokenSelf

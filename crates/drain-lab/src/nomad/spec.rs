@@ -289,7 +289,7 @@ pub struct DrainSpec {
 }
 
 /// The ways in which old releases of Nomad differ from the present one.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Quirks {
     /// How `?filter=` is understood.
     pub filtering: Filtering,
@@ -299,6 +299,20 @@ pub struct Quirks {
     pub replaces_batch: bool,
     /// Unknown and expired tokens have error texts of their own (before 1.5.0).
     pub old_token_errors: bool,
+    /// What the servers say that they are: the tag `build` of each.
+    pub version: &'static str,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            filtering: Filtering::default(),
+            completes_when_told: false,
+            replaces_batch: false,
+            old_token_errors: false,
+            version: "2.0.5",
+        }
+    }
 }
 
 /// How `?filter=` is understood.

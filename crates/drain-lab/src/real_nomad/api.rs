@@ -1,14 +1,17 @@
 //! A Nomad client that shares nothing with the one under test.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -20,12 +23,18 @@ const LONGEST_CALL: Duration = Duration::from_secs(10);
 pub(super) struct Api {
     url: String,
     token: String,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl Api {
-    pub(super) fn new(url: String, token: String) -> Self {
-        Self { url, token, client: Client::builder(TokioExecutor::new()).build_http() }
+    /// `tls` is how to speak with a server that wants it.
+    pub(super) fn new(url: String, token: String, tls: Option<ClientConfig>) -> Self {
+        let tls = tls.unwrap_or_else(nobody_trusted);
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        let client = Client::builder(TokioExecutor::new()).build(connector.wrap_connector(tcp));
+        Self { url, token, client }
     }
 
     /// Where the server is.
@@ -59,4 +68,15 @@ impl Api {
         }
         serde_json::from_slice(&body).map_err(|error| about(&error))
     }
+}
+
+/// For those who speak with nobody over TLS.
+fn nobody_trusted() -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = rustls::RootCertStore::empty();
+    ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap_or_else(|error| unreachable!("ring speaks TLS 1.3: {error}"))
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }

@@ -1,9 +1,28 @@
 //! The agents' configuration.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+
+/// The files with which an agent speaks TLS.
+#[derive(Clone, Debug)]
+pub(super) struct TlsFiles {
+    pub(super) authority: PathBuf,
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+/// Lets an agent speak TLS with everybody, and demand certificates from everybody.
+pub(super) fn with_tls(mut config: Value, files: Option<&TlsFiles>) -> Value {
+    if let Some(TlsFiles { authority, certificate, key }) = files {
+        config["tls"] = json!({
+            "http": true, "rpc": true, "ca_file": authority, "cert_file": certificate, "key_file": key,
+            "verify_server_hostname": true, "verify_https_client": true,
+        });
+    }
+    config
+}
 
 /// Where the server listens, on 127.0.0.1.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod secure;
 mod world;
 
 use std::io::Write as _;
@@ -52,6 +53,13 @@ async fn the_function_drains_the_nodes_of_a_real_cluster() {
         an_interruption_brings_the_drain_of_a_recommendation_forward(&world),
         a_node_that_is_given_back_looks_as_we_expect(&world),
         the_node_of_an_ended_instance_is_purged_once_it_is_down(&mut world),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_function_drains_a_real_cluster_that_trusts_nobody() {
+    if let Some(nomad) = cfg!(target_os = "linux").then(|| find(|name| std::env::var_os(name))).flatten() {
+        secure::all(&nomad).await;
     }
 }
 

@@ -13,6 +13,8 @@ use crate::journal::System;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Service {
     Ssm,
+    SecretsManager,
+    Sts,
     AutoScaling,
     Ec2,
 }
@@ -21,6 +23,8 @@ impl Service {
     pub(super) fn system(self) -> System {
         match self {
             Self::Ssm => System::Ssm,
+            Self::SecretsManager => System::SecretsManager,
+            Self::Sts => System::Sts,
             Self::AutoScaling => System::AutoScaling,
             Self::Ec2 => System::Ec2,
         }
@@ -30,6 +34,8 @@ impl Service {
     pub(super) fn signing_name(self) -> &'static str {
         match self {
             Self::Ssm => "ssm",
+            Self::SecretsManager => "secretsmanager",
+            Self::Sts => "sts",
             Self::AutoScaling => "autoscaling",
             Self::Ec2 => "ec2",
         }
@@ -37,8 +43,8 @@ impl Service {
 
     pub(super) fn content_type(self) -> &'static str {
         match self {
-            Self::Ssm => "application/x-amz-json-1.1",
-            Self::AutoScaling => "text/xml",
+            Self::Ssm | Self::SecretsManager => "application/x-amz-json-1.1",
+            Self::AutoScaling | Self::Sts => "text/xml",
             Self::Ec2 => "text/xml;charset=UTF-8",
         }
     }
@@ -46,8 +52,8 @@ impl Service {
     /// "Slow down."
     pub(super) fn throttled(self) -> ApiError {
         match self {
-            Self::Ssm => ApiError::new(400, "ThrottlingException", "Rate exceeded"),
-            Self::AutoScaling => ApiError::throttling(),
+            Self::Ssm | Self::SecretsManager => ApiError::new(400, "ThrottlingException", "Rate exceeded"),
+            Self::AutoScaling | Self::Sts => ApiError::throttling(),
             Self::Ec2 => ApiError::new(503, "RequestLimitExceeded", "Request limit exceeded."),
         }
     }
@@ -55,8 +61,8 @@ impl Service {
     /// An operation that the lab, or the service, does not know.
     fn unknown(self, operation: &str) -> ApiError {
         match self {
-            Self::Ssm => ApiError::new(400, "UnknownOperationException", ""),
-            Self::AutoScaling | Self::Ec2 => ApiError::new(
+            Self::Ssm | Self::SecretsManager => ApiError::new(400, "UnknownOperationException", ""),
+            Self::AutoScaling | Self::Ec2 | Self::Sts => ApiError::new(
                 400,
                 "InvalidAction",
                 format!("The action {operation} is not valid for this web service."),
@@ -84,9 +90,10 @@ impl Call {
 
     /// AWS JSON 1.1: the operation is in a header.
     fn read_json(target: &str, body: &[u8]) -> Result<Self, (Service, ApiError)> {
-        let service = Service::Ssm;
-        let Some(operation) = target.strip_prefix("AmazonSSM.") else {
-            return Err((service, service.unknown(target)));
+        let (service, operation) = match target.split_once('.') {
+            Some(("AmazonSSM", operation)) => (Service::Ssm, operation),
+            Some(("secretsmanager", operation)) => (Service::SecretsManager, operation),
+            Some(_) | None => return Err((Service::Ssm, Service::Ssm.unknown(target))),
         };
         let malformed = || (service, ApiError::new(400, "SerializationException", ""));
         let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return Err(malformed()) };
@@ -113,6 +120,7 @@ impl Call {
         let service = match text("Version").as_str() {
             "2011-01-01" => Service::AutoScaling,
             "2016-11-15" => Service::Ec2,
+            "2011-06-15" => Service::Sts,
             _ => return Err((Service::AutoScaling, Service::AutoScaling.unknown(&operation))),
         };
         Ok(Self { service, operation, parameters })
@@ -120,7 +128,7 @@ impl Call {
 
     /// What the journal says that the call concerns. Never a value that is secret.
     pub(super) fn subject(&self) -> String {
-        let named = ["Name", "InstanceId", "LifecycleActionToken", "AutoScalingGroupName"];
+        let named = ["Name", "SecretId", "InstanceId", "LifecycleActionToken", "AutoScalingGroupName"];
         if let Some(subject) = named.iter().find_map(|name| self.get(name)) {
             return subject.to_owned();
         }

@@ -46,7 +46,7 @@ impl Refusal {
     /// What the service answers. Each has its own names for the same.
     pub(super) fn answer(&self, service: Service) -> ApiError {
         let (status, codes) = match service {
-            Service::Ssm => (
+            Service::Ssm | Service::SecretsManager => (
                 400,
                 [
                     "MissingAuthenticationTokenException",
@@ -55,7 +55,7 @@ impl Refusal {
                     "InvalidSignatureException",
                 ],
             ),
-            Service::AutoScaling => (
+            Service::AutoScaling | Service::Sts => (
                 403,
                 [
                     "MissingAuthenticationToken",

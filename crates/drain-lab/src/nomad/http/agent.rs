@@ -19,7 +19,7 @@ impl Call {
             let (member, stats) = match &self.office.role {
                 Role::Servers => (
                     json!({"Name": format!("server.{REGION}"), "Addr": "10.0.0.1", "Port": 4648, "Status": "alive",
-                        "Tags": {"role": "nomad", "region": REGION, "build": "2.0.5"}}),
+                        "Tags": {"role": "nomad", "region": REGION, "build": state.cluster.quirks.version}}),
                     json!({"runtime": runtime, "nomad": {"server": "true", "leader": "true", "leader_addr": LEADER}}),
                 ),
                 Role::Agent(id) => {
@@ -32,6 +32,22 @@ impl Call {
                 }
             };
             Ok(Outcome::local(json!({"config": {"Region": REGION}, "member": member, "stats": stats})))
+        })
+    }
+
+    /// The servers, as gossip knows them.
+    pub(super) fn agent_members(&self) -> Result<Outcome, Failure> {
+        self.office.nomad.change(|state, now| {
+            if !self.rights(&state.acl, &state.cluster, now)?.node(Access::Read) {
+                return Err(Failure::denied());
+            }
+            let server = json!({
+                "Name": format!("server.{REGION}"), "Addr": "10.0.0.1", "Port": 4648, "Status": "alive",
+                "Tags": {"role": "nomad", "region": REGION, "dc": "dc1", "build": state.cluster.quirks.version},
+            });
+            Ok(Outcome::local(json!({
+                "ServerName": format!("server.{REGION}"), "ServerRegion": REGION, "ServerDC": "dc1", "Members": [server],
+            })))
         })
     }
 

@@ -14,6 +14,7 @@ pub(super) enum Route {
     NodeAllocations(String),
     Allocations,
     AgentSelf,
+    AgentMembers,
     AgentHealth,
     Leader,
     TokenSelf,
@@ -29,6 +30,7 @@ impl Route {
             "nodes" => Self::Nodes,
             "allocations" => Self::Allocations,
             "agent/self" => Self::AgentSelf,
+            "agent/members" => Self::AgentMembers,
             "agent/health" => Self::AgentHealth,
             "status/leader" => Self::Leader,
             "acl/token/self" => Self::TokenSelf,
@@ -68,6 +70,7 @@ impl Route {
             Self::NodeAllocations(_) => "node/:id/allocations",
             Self::Allocations => "allocations",
             Self::AgentSelf => "agent/self",
+            Self::AgentMembers => "agent/members",
             Self::AgentHealth => "agent/health",
             Self::Leader => "status/leader",
             Self::TokenSelf => "acl/token/self",
@@ -92,6 +95,7 @@ impl Route {
             Self::Nodes
             | Self::Allocations
             | Self::AgentSelf
+            | Self::AgentMembers
             | Self::AgentHealth
             | Self::Leader
             | Self::TokenSelf
@@ -110,6 +114,7 @@ impl Route {
             | Self::NodeAllocations(_)
             | Self::Allocations
             | Self::AgentSelf
+            | Self::AgentMembers
             | Self::AgentHealth
             | Self::Leader
             | Self::TokenSelf
