@@ -300,6 +300,11 @@ impl Nomad {
         self.change(|state, _| state.acl.tokens.remove(secret));
     }
 
+    /// The secret ids of all tokens, those of logins too: for tests that look for them where they must not be.
+    pub fn token_secrets(&self) -> Vec<String> {
+        self.look(|state| state.acl.tokens.keys().cloned().collect())
+    }
+
     /// Adds a method by which JWTs are exchanged for tokens.
     pub fn add_auth_method(&self, name: impl Into<String>, method: AuthMethod) {
         self.change(|state, _| state.acl.methods.insert(name.into(), method));

@@ -18,5 +18,7 @@ mod plain;
 mod returns;
 mod stuck;
 mod sweep;
+mod tls;
+mod tokens;
 mod transient;
 mod turns;

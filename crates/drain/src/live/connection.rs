@@ -18,6 +18,11 @@ use crate::error::{Error, UnusableToken};
 /// replaced since.
 const JUST_READ: SignedDuration = SignedDuration::from_secs(10);
 
+/// A server that follows answers this one question without its leader, and knows a token that the leader has made only a
+/// moment later (hashicorp/nomad, `nomad/status_endpoint.go`).
+const QUESTIONS_TO_FOLLOWERS: usize = 5;
+const A_MOMENT: SignedDuration = SignedDuration::from_millis(100);
+
 /// Nomad's servers, and the token that they want.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -166,10 +171,20 @@ impl Live<'_> {
     async fn must_be_safe(&self, token: Token) -> Result<(), Error> {
         let clients = self.clients().await?;
         let servers = self.servers(&clients, Some(token));
-        let members = retry::retrying(self.budget, &self.nomad_calls, Patience::Briefly, async |timeout| {
-            servers.servers(timeout).await.map_err(|error| self.failed(error))
-        })
-        .await?;
+        let ask = async || {
+            retry::retrying(self.budget, &self.nomad_calls, Patience::Briefly, async |timeout| {
+                servers.servers(timeout).await.map_err(|error| self.failed(error))
+            })
+            .await
+        };
+        let mut answer = ask().await;
+        for _ in 0..QUESTIONS_TO_FOLLOWERS {
+            if !matches!(answer, Err(Error::NomadTokenRefused { .. })) || !self.budget.pause(A_MOMENT).await {
+                break;
+            }
+            answer = ask().await;
+        }
+        let members = answer?;
         let unsafe_one = members
             .into_iter()
             .filter(|member| member.status != "left")
