@@ -221,9 +221,22 @@ impl Cluster {
 
     /// Makes a token of type `client` with one policy, whose rules these are. Returns its secret.
     pub async fn token(&self, name: &str, rules: &str) -> io::Result<String> {
+        self.token_lasting(name, rules, None).await
+    }
+
+    /// The same for one that ends.
+    pub async fn token_lasting(
+        &self,
+        name: &str,
+        rules: &str,
+        lasts: Option<Duration>,
+    ) -> io::Result<String> {
         let policy = json!({"Name": name, "Rules": rules});
         self.post(&format!("/v1/acl/policy/{name}"), &policy).await?;
-        let token = json!({"Name": name, "Type": "client", "Policies": [name]});
+        let mut token = json!({"Name": name, "Type": "client", "Policies": [name]});
+        if let Some(lasts) = lasts {
+            token["ExpirationTTL"] = format!("{}s", lasts.as_secs()).into();
+        }
         let token = self.post("/v1/acl/token", &token).await?;
         token["SecretID"].as_str().map(str::to_owned).ok_or_else(|| io::Error::other("a token has no secret"))
     }

@@ -62,8 +62,8 @@ impl NomadClient {
     }
 
     /// The allocations of a node that the token may see, ended ones included: those of a namespace in which it lacks
-    /// `read-job` are left out without a word ([`crate::visibility`]). A node that is not known has none. `id` has to
-    /// be a node id, nothing else.
+    /// `read-job` are left out without a word ([`crate::visibility`]). A node that is not known is no error: one that was
+    /// purged still lists what it ran. `id` has to be a node id, nothing else.
     pub async fn allocations(&self, id: &str, timeout: Duration) -> Result<Vec<Allocation>, NomadError> {
         let call = self.get(&format!("/v1/node/{id}/allocations"), None).fresh();
         let allocations: Option<Vec<Allocation>> = self.read(call, timeout).await?;

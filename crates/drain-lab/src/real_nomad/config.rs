@@ -74,6 +74,7 @@ fn agent(name: &str, data: &Path, address: Ipv4Addr) -> Value {
         // Nomad refuses to advertise a loopback address by default.
         "advertise": {"http": address, "rpc": address, "serf": address},
         "disable_update_check": true,
-        "acl": {"enabled": true},
+        // By default no token may last for less than a minute.
+        "acl": {"enabled": true, "token_min_expiration_ttl": "1s"},
     })
 }

@@ -1,0 +1,103 @@
+//! Deadlines, and tasks that take their time.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use nomad_client::Allocation;
+
+use crate::jobs::{Job, Stops};
+use crate::stage::{Stage, last_drain};
+
+const HOUR: i64 = 3600;
+
+/// The only allocation of a job on the first node.
+async fn only(stage: &Stage, job: &str) -> Allocation {
+    let [only] = &stage.allocations(0, job).await[..] else { panic!("one allocation") };
+    only.clone()
+}
+
+pub(crate) async fn a_batch_job_may_go_on_until_the_deadline(stage: &Stage) {
+    stage.run_on(Job::new("long", "batch"), 0).await;
+    stage.drain(0, 3, "long").await;
+    let strategy = stage.node(0).await.drain_strategy.unwrap();
+    let lasts = strategy.force_deadline.unwrap().duration_since(strategy.started_at.unwrap());
+    assert!((2..=3).contains(&lasts.as_secs()), "{lasts:?}");
+    assert_eq!(only(stage, "long").await.desired_status, "run");
+    let node = stage.drained(0).await;
+    stage.eventually("it was stopped", async || only(stage, "long").await.client_status == "complete").await;
+    assert_eq!(only(stage, "long").await.desired_status, "stop");
+    let last = last_drain(&node);
+    let took = last.updated_at.unwrap().duration_since(last.started_at.unwrap());
+    assert!(took >= SignedDuration::from_secs(2), "{took:?}");
+    assert_eq!(stage.running(1, "long").await, 0, "Nomad 1.11 and later do not place it again");
+}
+
+pub(crate) async fn a_deadline_below_zero_is_now_and_zero_is_never(stage: &Stage) {
+    stage.run_on(Job::new("never", "batch"), 0).await;
+    stage.drain(0, 0, "never").await;
+    let strategy = stage.node(0).await.drain_strategy.unwrap();
+    assert_eq!((strategy.deadline, strategy.force_deadline), (0, None));
+    let runs = async || {
+        let node = stage.node(0).await;
+        node.drain_strategy.is_some() && only(stage, "never").await.client_status == "running"
+    };
+    stage.stays("the drain waits", Duration::from_secs(2), runs).await;
+    stage.drain(0, -1, "now").await;
+    let node = stage.drained(0).await;
+    assert_eq!(last_drain(&node).meta["who"], "now");
+    stage.eventually("it was stopped", async || only(stage, "never").await.client_status == "complete").await;
+}
+
+pub(crate) async fn a_task_is_left_alone_for_its_shutdown_delay(stage: &Stage) {
+    let delay = Duration::from_secs(3);
+    stage.run_on(Job { shutdown_delay: delay, ..Job::new("delayed", "service") }, 0).await;
+    stage.drain(0, HOUR, "delayed").await;
+    let told = stage
+        .found("it was told to stop", async || {
+            Some(only(stage, "delayed").await).filter(|one| one.desired_status == "stop")
+        })
+        .await;
+    assert_eq!(told.client_status, "running", "it still runs: its delay has just begun");
+    stage.drained(0).await;
+    let ended = only(stage, "delayed").await;
+    assert_eq!(ended.client_status, "complete");
+    let took = ended.modify_time.unwrap().duration_since(told.modify_time.unwrap());
+    assert!(took >= SignedDuration::from_millis(2500), "{took:?}");
+}
+
+pub(crate) async fn a_task_that_ignores_its_signal_outlives_the_drain(stage: &Stage) {
+    let kill_timeout = Duration::from_secs(20);
+    stage.run_on(Job { kill_timeout, stops: Stops::Never, ..Job::new("stubborn", "batch") }, 0).await;
+    stage.drain(0, 1, "stubborn").await;
+    let node = stage.drained(0).await;
+    let told = only(stage, "stubborn").await;
+    assert_eq!(
+        (told.desired_status.as_str(), told.client_status.as_str()),
+        ("stop", "running"),
+        "the drain is over, and it runs"
+    );
+    assert!(node.drain_strategy.is_none());
+    stage
+        .eventually("it was killed", async || only(stage, "stubborn").await.client_status != "running")
+        .await;
+    let took = only(stage, "stubborn").await.modify_time.unwrap().duration_since(told.modify_time.unwrap());
+    assert!((18..=23).contains(&took.as_secs()), "{took:?}");
+}
+
+pub(crate) async fn a_drain_waits_for_a_task_that_takes_its_time_to_stop(stage: &Stage) {
+    let stops = Stops::After(Duration::from_secs(3));
+    stage
+        .run_on(Job { stops, kill_timeout: Duration::from_secs(10), ..Job::new("slow", "service") }, 0)
+        .await;
+    stage.drain(0, HOUR, "slow").await;
+    stage
+        .eventually("it was told to stop", async || only(stage, "slow").await.desired_status == "stop")
+        .await;
+    let waits = async || {
+        let (node, slow) = (stage.node(0).await, only(stage, "slow").await);
+        node.drain_strategy.is_some() || slow.client_status == "complete"
+    };
+    stage.stays("the drain is not over before it has stopped", Duration::from_secs(2), waits).await;
+    stage.drained(0).await;
+    assert_eq!(only(stage, "slow").await.client_status, "complete");
+}
