@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod check;
+mod ground;
 mod history;
 mod live;
 mod play;
@@ -28,6 +29,12 @@ pub(crate) struct Arguments {
     /// Print one JSON document instead, for machines.
     #[arg(long)]
     json: bool,
+    /// Play it on a real Nomad cluster on this machine: the program in `NOMAD_BIN`, or else `nomad` on `PATH`.
+    ///
+    /// Starts a server and eight clients on loopback, with ACLs on, which run small shell scripts by `raw_exec`; takes about
+    /// a minute and a half, and ends all of them. Needs Linux, and usually root.
+    #[arg(long)]
+    real_nomad: bool,
     /// The function's binary. Without it, the one of this checkout is built.
     #[arg(long, value_name = "PATH")]
     bootstrap: Option<PathBuf>,
@@ -39,10 +46,14 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(path) => path.clone(),
         None => bootstrap::build()?,
     };
-    let mut stage = Stage::set_up(&bootstrap).await.context("the lab could not be set up")?;
+    let set_up = Stage::set_up(&bootstrap, arguments.real_nomad);
+    // Whoever stops us stops what we have started: it ends with the stage.
+    let mut stage = tokio::select! {
+        stage = set_up => stage.context("the lab could not be set up")?,
+        stopped = stopped() => bail!("stopped by {}", stopped?),
+    };
     let mut live = Live::new(arguments.json, &stage);
     let play = Play::on(&mut stage, |stage| live.show(stage)).play();
-    // Whoever stops us stops what we have started: it ends with the stage.
     tokio::select! {
         played = play => played?,
         stopped = stopped() => bail!("stopped by {}", stopped?),

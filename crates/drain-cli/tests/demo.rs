@@ -121,3 +121,40 @@ fn what_it_started_ends_with_it() {
     let gone = || std::fs::read(&command_line).map_or(true, |bytes| bytes.is_empty());
     until("the function's process lives on", &gone);
 }
+
+#[test]
+fn without_a_nomad_the_real_demonstration_says_where_to_get_one() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nomad-drain"));
+    command.args(["demo", "--real-nomad", "--bootstrap", "/bin/false"]);
+    let run = command.env_remove("NOMAD_BIN").env("PATH", "").output().unwrap();
+    assert!(!run.status.success());
+    let said = text(&run.stderr);
+    for expected in ["NOMAD_BIN", "https://developer.hashicorp.com/nomad/install"] {
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_same_stories_are_told_on_a_real_cluster() {
+    use std::io::Write as _;
+
+    if drain_lab::real_nomad::find(|name| std::env::var_os(name)).is_none() {
+        let line = "demonstration on a real Nomad skipped: there is no nomad on PATH, and NOMAD_BIN is not set";
+        let _ = writeln!(std::io::stderr(), "{line}");
+        return;
+    }
+    let run = demo(&["--json", "--real-nomad"]);
+    assert!(run.status.success(), "{}{}", text(&run.stdout), text(&run.stderr));
+    let document: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!((&document["succeeded"], &document["problems"]), (&true.into(), &Value::Array(vec![])));
+    let version = document["real_nomad"].as_str().unwrap();
+    assert!(version.starts_with(|first: char| first.is_ascii_digit()), "{version}");
+    let _ = writeln!(std::io::stderr(), "demonstration on a real Nomad {version}: all five stories");
+    let instances = document["instances"].as_array().unwrap();
+    assert_eq!(instances.len(), 5);
+    for instance in instances {
+        assert_eq!((&instance["outcome"], &instance["reason"]), (&"completed".into(), &"drained".into()));
+        assert!(instance["empty_to_released_ms"].as_u64().is_some(), "{instance}");
+    }
+}

@@ -34,6 +34,7 @@ use self::acl::{Acl, Role};
 pub use self::caller::{CallError, Caller};
 use self::cluster::{Cluster, Joining};
 use self::http::Doors;
+pub(crate) use self::http::describe_call;
 use self::leadership::Leadership;
 pub use self::membership::{EligibilityError, NodeNotFound};
 pub use self::spec::{DrainRequest, DrainSpec, Filtering, INSTANCE_ID_ATTRIBUTE, JobSpec, NodeSpec, Quirks};

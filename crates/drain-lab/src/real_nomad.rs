@@ -8,10 +8,13 @@ mod agent;
 mod api;
 mod config;
 mod debris;
+mod front;
+mod job;
 mod metadata;
+mod mirror;
+mod tls;
 
 use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -22,12 +25,16 @@ use tokio::time::Instant;
 
 use self::agent::Agent;
 use self::api::Api;
-use self::config::{ServerPorts, TlsFiles};
+use self::config::ServerPorts;
 use self::debris::Home;
+pub use self::front::Front;
+pub use self::mirror::Mirror;
+use self::tls::Tls;
 use crate::authority::Authority;
 use crate::aws::IdentityProvider;
 use crate::aws::ids::Ids;
 use crate::http_face::Face;
+use crate::nomad::JobSpec;
 
 /// How long a leader and a client are waited for. A client that has registered sends its first heartbeat up to ten
 /// seconds later, and only then the servers believe that it is ready.
@@ -61,33 +68,6 @@ pub struct Cluster {
     api: Api,
     /// Last: it is removed when the agents are dead.
     home: Home,
-}
-
-/// What a cluster that speaks TLS only has for it.
-#[derive(Debug)]
-struct Tls {
-    authority: Authority,
-    server: TlsFiles,
-    client: TlsFiles,
-}
-
-impl Tls {
-    /// Certificates with the names that Nomad expects, in files.
-    fn create(home: &Home) -> io::Result<Self> {
-        let authority = Authority::new("Nomad Agent CA")?;
-        let ca = home.path("ca.pem");
-        fs::write(&ca, authority.pem())?;
-        let files = |role: &str| {
-            let issued = authority.issue(&[&format!("{role}.global.nomad"), "localhost", "127.0.0.1"])?;
-            let (certificate, key) =
-                (home.path(&format!("{role}.pem")), home.path(&format!("{role}-key.pem")));
-            fs::write(&certificate, &issued.pem)?;
-            fs::write(&key, &issued.key_pem)?;
-            io::Result::Ok(TlsFiles { authority: ca.clone(), certificate, key })
-        };
-        let (server, client) = (files("server")?, files("client")?);
-        Ok(Self { authority, server, client })
-    }
 }
 
 /// A client and the metadata service of its instance.
@@ -277,6 +257,11 @@ impl Cluster {
     /// Registers a job: the content of `Job`.
     pub async fn run_job(&self, job: &Value) -> io::Result<()> {
         self.post("/v1/jobs", &json!({"Job": job})).await.map(drop)
+    }
+
+    /// Registers a job of the lab's for the nodes with these ids: a program that behaves as it says.
+    pub async fn add_job(&self, spec: &JobSpec, nodes: &[String]) -> io::Result<()> {
+        self.run_job(&job::register(spec, nodes)).await
     }
 
     /// Stops a job, as `nomad job stop` does.

@@ -20,7 +20,7 @@ pub(super) fn problems(history: &History<'_>) -> Vec<String> {
         problems.extend(found.map(|problem| format!("{}: {problem}", part.worker.name)));
     }
     for worker in &history.stage.staying {
-        let node = history.stage.lab.node(worker);
+        let node = history.stage.node(worker);
         if node.is_none_or(|node| !node.eligible || node.last_drain.is_some()) {
             problems.push(format!("{}: it should have been left alone", worker.name));
         }
@@ -69,7 +69,7 @@ fn drained(history: &History<'_>, part: &Part) -> Vec<String> {
     if posts != 1 {
         problems.push(format!("the function posted {posts} drains instead of one"));
     }
-    let Some(node) = history.stage.lab.node(&part.worker) else {
+    let Some(node) = history.stage.node(&part.worker) else {
         problems.push("its node is gone".to_owned());
         return problems;
     };

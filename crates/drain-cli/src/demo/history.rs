@@ -106,7 +106,7 @@ impl<'a> History<'a> {
     /// Every allocation that an instance's node has had until it was released.
     pub(super) fn allocations(&self, part: &Part) -> Vec<AllocView> {
         let until = self.released_at(part).unwrap_or(Timestamp::MAX);
-        let mut allocations = self.stage.lab.nomad.allocations_on(&part.worker.node_id);
+        let mut allocations = self.stage.allocations_on(&part.worker);
         allocations.retain(|alloc| alloc.created_at <= until);
         allocations
     }

@@ -123,7 +123,7 @@ fn state(history: &History<'_>, part: &Part) -> String {
     if stage.is_cut_off() {
         return "held: Nomad cannot be reached".to_owned();
     }
-    let Some(node) = stage.lab.node(&part.worker) else { return "its node is gone".to_owned() };
+    let Some(node) = stage.node(&part.worker) else { return "its node is gone".to_owned() };
     let drained_by_operator = || {
         let last = stage.notes.iter().rfind(|note| note.node.as_ref() == Some(&part.worker.name));
         last.is_some_and(|note| note.who == Actor::Operator)

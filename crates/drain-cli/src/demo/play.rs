@@ -52,14 +52,13 @@ impl<'a, Look: FnMut(&Stage)> Play<'a, Look> {
         self.end(story)?;
         self.until(|history| history.drained_at(story).is_some()).await?;
         self.pause(1).await?;
-        let node = self.stage.part(story).worker.node_id.clone();
         self.stage.note(Some(story), Actor::Operator, "cancels the drain: the node takes work again");
-        self.stage.lab.nomad.drain(&node, DrainRequest::cancel(true))?;
+        self.stage.operate(story, DrainRequest::cancel(true)).await?;
         self.until(|history| history.has_answered(story, "drain_cancelled")).await?;
         self.pause(2).await?;
         self.stage.note(Some(story), Actor::Operator, "drains the node himself, deadline 10m");
         let ten_minutes = DrainRequest::with_deadline(SignedDuration::from_mins(10));
-        Ok(self.stage.lab.nomad.drain(&node, ten_minutes)?)
+        self.stage.operate(story, ten_minutes).await
     }
 
     async fn cut_nomad_off(&mut self) -> anyhow::Result<()> {
@@ -72,16 +71,16 @@ impl<'a, Look: FnMut(&Stage)> Play<'a, Look> {
         let left = self.stage.staying.len() + 1;
         let job = JobSpec::batch("archive", left).runs_for(60 * second);
         let job = job.kill_timeout(6 * second).stop_takes(6 * second);
-        self.stage.lab.nomad.add_job(job);
+        self.stage.add_job(job, None).await?;
         self.end(story)?;
         self.until(|history| history.drained_at(story).is_some()).await?;
         self.pause(1).await?;
         self.stage.note(Some(story), Actor::Network, "Nomad's servers cannot be reached any more");
         self.stage.outage = Some((self.stage.lab.clock.now(), None));
-        self.stage.lab.nomad.set_unreachable(true);
+        self.stage.set_unreachable(true);
         self.pause(6).await?;
         self.until(|history| history.has_held_through_outage(story)).await?;
-        self.stage.lab.nomad.set_unreachable(false);
+        self.stage.set_unreachable(false);
         if let Some((_, to)) = &mut self.stage.outage {
             *to = Some(self.stage.lab.clock.now());
         }
@@ -103,6 +102,7 @@ impl<'a, Look: FnMut(&Stage)> Play<'a, Look> {
     /// Looks on until something has happened, or it is too late for anything. A function that fails is told at once.
     async fn until(&mut self, happened: impl Fn(&History<'_>) -> bool) -> anyhow::Result<()> {
         loop {
+            self.stage.look().await?;
             (self.look)(self.stage);
             if let Some(failed) = failure(self.stage) {
                 bail!("the function failed: {failed}");

@@ -17,6 +17,8 @@ use super::timeline::{self, Line};
 pub(super) struct Report {
     /// Whether everything happened.
     pub(super) succeeded: bool,
+    /// The version of the real Nomad on which it was played; none if it was the lab's.
+    pub(super) real_nomad: Option<String>,
     /// The instances that were ended.
     pub(super) instances: Vec<Drained>,
     /// How often the function called each operation.
@@ -91,6 +93,7 @@ pub(super) fn of(history: &History<'_>) -> Report {
     let problems = check::problems(history);
     Report {
         succeeded: problems.is_empty(),
+        real_nomad: history.stage.ground.version().map(str::to_owned),
         instances: history.stage.parts.iter().map(|part| drained(history, part)).collect(),
         calls_to_nomad: to_nomad,
         calls_to_aws: calls.values().sum::<usize>() - to_nomad,

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::bail;
 use drain_lab::clock::Clock;
 use drain_lab::lab::{Lab, Worker};
 use drain_lab::lambda::Function;
-use drain_lab::nomad::{AllocView, ClientStatus, JobSpec};
+use drain_lab::nomad::{AllocView, ClientStatus, DrainRequest, JobSpec, NodeView};
 use jiff::{SignedDuration, Timestamp};
 
+use super::ground::Ground;
 use super::story::{Part, Story};
 use super::timeline::Actor;
 
@@ -25,17 +27,20 @@ pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often the lab is looked at. Fine enough for a progress bar, and nothing that is measured depends on it.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
 
-/// After this the demonstration has failed. It takes about 40 s.
-pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(100);
+/// After this the demonstration has failed. It takes about 40 s, and a minute on a real cluster.
+pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(150);
 
 /// The nodes that stay.
-const STAYING: usize = 3;
+const STAYING: u8 = 3;
 
 /// The services, and how many allocations each has to have in the end.
 pub(super) const SERVICES: [(&str, usize); 2] = [("api", 8), ("web", 8)];
 
 /// The batch job whose task ignores its signal.
 const STUBBORN: &str = "import";
+
+/// The batch job that ends by itself.
+const REPORT: &str = "report";
 
 /// How the function is set up beside the defaults: everything a minute long is some seconds long here.
 const SETTINGS: [(&str, &str); 7] = [
@@ -66,6 +71,8 @@ pub(super) struct Note {
 pub(super) struct Stage {
     /// The lab.
     pub(super) lab: Lab,
+    /// Its Nomad.
+    pub(super) ground: Ground,
     /// The instances that end.
     pub(super) parts: Vec<Part>,
     /// The workers that stay.
@@ -79,62 +86,110 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Starts the lab, fills the cluster, and deploys the function.
-    pub(super) async fn set_up(bootstrap: &Path) -> anyhow::Result<Self> {
+    /// Starts the lab, and on demand a real Nomad; fills the cluster, and deploys the function.
+    pub(super) async fn set_up(bootstrap: &Path, real_nomad: bool) -> anyhow::Result<Self> {
         let lab = Lab::start(Clock::running()).await?;
         lab.add_group(GROUP, HOOK_TIMEOUT_S)?;
-        let mut workers = Vec::new();
-        for number in (1..).take(Story::ALL.len() + STAYING) {
-            workers.push(lab.add_worker(GROUP, number)?);
-        }
+        let ending = u8::try_from(Story::ALL.len())?;
+        let (ground, mut workers) = if real_nomad {
+            Ground::real(&lab, GROUP, ending + STAYING).await?
+        } else {
+            Ground::emulated(&lab, GROUP, ending + STAYING)?
+        };
         let staying = workers.split_off(Story::ALL.len());
         let parts: Vec<Part> =
             Story::ALL.into_iter().zip(workers).map(|(story, worker)| Part { story, worker }).collect();
         let sweeping_since = lab.clock.now();
-        let mut stage = Self { lab, parts, staying, notes: Vec::new(), sweeping_since, outage: None };
-        stage.fill_cluster()?;
+        let notes = Vec::new();
+        let mut stage = Self { lab, ground, parts, staying, notes, sweeping_since, outage: None };
+        stage.fill_cluster().await?;
         // Services migrate once their allocations have been found healthy.
-        let patience = stage.lab.clock.now() + PATIENCE;
-        while !stage.is_healthy() && stage.lab.clock.now() < patience {
-            tokio::time::sleep(LOOK).await;
-        }
+        stage.until(Self::is_healthy).await?;
+        // Ends by itself, as batch work does: a drain waits for it.
+        let report = JobSpec::batch(REPORT, stage.parts.len() + stage.staying.len());
+        stage.add_job(report.runs_for(Duration::from_secs(9)), None).await?;
+        stage.until(|stage| stage.running(REPORT) == stage.nodes().len()).await?;
         stage.deploy(bootstrap);
         Ok(stage)
     }
 
-    fn fill_cluster(&self) -> anyhow::Result<()> {
-        let nomad = &self.lab.nomad;
-        let (second, tenth) = (Duration::from_secs(1), Duration::from_millis(100));
-        // It runs for as long as it is let, and then does not listen: Nomad kills it after `kill_timeout`.
-        let stubborn = JobSpec::batch(STUBBORN, 1).kill_timeout(5 * second).stop_takes(60 * second);
-        let host = &self.part(Story::SlowKill).worker.node_id;
-        let others: Vec<String> =
-            nomad.nodes().into_iter().map(|node| node.id).filter(|id| id != host).collect();
-        for node in &others {
-            nomad.set_eligibility(node, false)?;
+    async fn until(&mut self, is_so: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
+        let patience = self.lab.clock.now() + PATIENCE;
+        self.look().await?;
+        while !is_so(self) {
+            if self.lab.clock.now() > patience {
+                bail!("the cluster does not run its jobs");
+            }
+            tokio::time::sleep(LOOK).await;
+            self.look().await?;
         }
-        nomad.add_job(stubborn);
-        for node in &others {
-            nomad.set_eligibility(node, true)?;
-        }
-        for (name, count) in SERVICES {
-            let job = JobSpec::service(name, count).max_parallel(3);
-            nomad.add_job(job.min_healthy_time(second).stop_takes(7 * tenth));
-        }
-        // Ends by itself, as batch work does: a drain waits for it.
-        nomad.add_job(JobSpec::batch("report", self.parts.len() + STAYING).runs_for(9 * second));
-        nomad.add_job(JobSpec::system("logger").stop_takes(6 * tenth));
         Ok(())
     }
 
+    async fn fill_cluster(&self) -> anyhow::Result<()> {
+        let (second, tenth) = (Duration::from_secs(1), Duration::from_millis(100));
+        // It runs for as long as it is let, and then does not listen: Nomad kills it after `kill_timeout`.
+        let stubborn = JobSpec::batch(STUBBORN, 1).kill_timeout(5 * second).ignores_signals();
+        self.add_job(stubborn, Some(Story::SlowKill)).await?;
+        for (name, count) in SERVICES {
+            let job = JobSpec::service(name, count).max_parallel(3);
+            self.add_job(job.min_healthy_time(second).stop_takes(7 * tenth), None).await?;
+        }
+        self.add_job(JobSpec::system("logger").stop_takes(6 * tenth), None).await
+    }
+
+    /// Runs a job: on the node of a story, or on all.
+    pub(super) async fn add_job(&self, job: JobSpec, on: Option<Story>) -> anyhow::Result<()> {
+        let nodes = self.nodes();
+        let on = on.map_or_else(|| nodes.clone(), |story| vec![self.part(story).worker.node_id.clone()]);
+        self.ground.add_job(&self.lab, job, &on, &nodes).await
+    }
+
+    fn nodes(&self) -> Vec<String> {
+        let workers = self.parts.iter().map(|part| &part.worker).chain(&self.staying);
+        workers.map(|worker| worker.node_id.clone()).collect()
+    }
+
+    /// Sees how things stand.
+    pub(super) async fn look(&mut self) -> anyhow::Result<()> {
+        self.ground.look(&self.lab).await
+    }
+
+    /// A worker's node.
+    pub(super) fn node(&self, worker: &Worker) -> Option<NodeView> {
+        self.ground.node(&self.lab, &worker.node_id)
+    }
+
+    /// Every allocation that has been on a worker's node, oldest first.
+    pub(super) fn allocations_on(&self, worker: &Worker) -> Vec<AllocView> {
+        self.ground.allocations_on(&self.lab, &worker.node_id)
+    }
+
+    /// Begins or cancels the drain of a story's node, as an operator does.
+    pub(super) async fn operate(&self, story: Story, request: DrainRequest) -> anyhow::Result<()> {
+        self.ground.drain(&self.lab, &self.part(story).worker.node_id, request).await
+    }
+
+    /// Cuts Nomad's servers off from the function, or lets it reach them again.
+    pub(super) fn set_unreachable(&self, unreachable: bool) {
+        self.ground.set_unreachable(&self.lab, unreachable);
+    }
+
     fn is_healthy(&self) -> bool {
-        let mut allocations = SERVICES.iter().flat_map(|(name, _)| self.lab.nomad.allocations_of(name));
-        allocations.all(|alloc| alloc.healthy == Some(true))
+        SERVICES.iter().all(|(name, count)| {
+            let allocations = self.ground.allocations_of(&self.lab, name);
+            let healthy = allocations.iter().filter(|alloc| alloc.healthy == Some(true));
+            healthy.count() == *count && self.running(name) == *count
+        })
     }
 
     /// Deploys the function twice: for the hook's messages, and for the sweep.
     fn deploy(&mut self, bootstrap: &Path) {
-        let set_up = |function: Function| {
+        let address = self.ground.address();
+        let set_up = |mut function: Function| {
+            if let Some(address) = &address {
+                function.env.insert("NOMAD_ADDR".to_owned(), address.clone());
+            }
             let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
             let env: BTreeMap<String, String> = function.env.into_iter().chain(settings).collect();
             // On AWS it is one function, with one time-out.
@@ -161,14 +216,14 @@ impl Stage {
 
     /// The allocations that are on a worker's node and not at their end.
     pub(super) fn running_on(&self, worker: &Worker) -> Vec<AllocView> {
-        let mut allocations = self.lab.nomad.allocations_on(&worker.node_id);
+        let mut allocations = self.allocations_on(worker);
         allocations.retain(|alloc| !alloc.client.is_terminal());
         allocations
     }
 
     /// How many allocations of a job run.
     pub(super) fn running(&self, job: &str) -> usize {
-        let allocations = self.lab.nomad.allocations_of(job);
+        let allocations = self.ground.allocations_of(&self.lab, job);
         allocations.iter().filter(|alloc| alloc.client == ClientStatus::Running).count()
     }
 

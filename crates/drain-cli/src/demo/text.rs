@@ -11,8 +11,12 @@ use super::timeline::Line;
 pub(super) fn introduction(stage: &Stage) -> String {
     let (ending, staying) = (stage.parts.len(), stage.staying.len());
     let services = SERVICES.map(|(name, _)| name).join(", ");
+    let nomad = stage
+        .ground
+        .version()
+        .map_or_else(|| "A Nomad cluster".to_owned(), |version| format!("A real Nomad {version} cluster"));
     let mut text = format!(
-        "A Nomad cluster of {} nodes runs services ({services}), batch and system jobs.\n\
+        "{nomad} of {} nodes runs services ({services}), batch and system jobs.\n\
          Auto Scaling ends {ending} of its instances; {staying} stay. The hook (time-out {HOOK_TIMEOUT_S} s)\n\
          wakes the real function, and so does a schedule, every {} s:\n\n",
         ending + staying,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method, Uri, header};
 use axum::response::Response;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -142,6 +142,14 @@ struct Call {
     query: Query,
     token: Option<String>,
     body: Bytes,
+}
+
+/// How the journal calls a request to Nomad's servers: the operation, what it is about, and what a reader wants to know
+/// besides. `None` if it is none of the API's.
+pub(crate) fn describe_call(method: &Method, uri: &Uri, body: &Bytes) -> Option<(String, String, String)> {
+    let route = Route::read(uri.path())?;
+    let query = Query::read(uri.query().unwrap_or_default());
+    Some((route.operation(method), route.subject().to_owned(), journal_detail(&route, &query, body)))
 }
 
 async fn handle(

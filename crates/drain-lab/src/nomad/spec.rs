@@ -131,16 +131,16 @@ impl NodeSpec {
 /// A job with one task group of one task.
 #[derive(Clone, Debug)]
 pub struct JobSpec {
-    pub(super) id: String,
-    pub(super) namespace: String,
-    pub(super) kind: JobKind,
-    pub(super) count: usize,
-    pub(super) max_parallel: usize,
-    pub(super) min_healthy_time: Duration,
-    pub(super) kill_timeout: Duration,
-    pub(super) stop_takes: Duration,
-    pub(super) shutdown_delay: Duration,
-    pub(super) runs_for: Option<Duration>,
+    pub(crate) id: String,
+    pub(crate) namespace: String,
+    pub(crate) kind: JobKind,
+    pub(crate) count: usize,
+    pub(crate) max_parallel: usize,
+    pub(crate) min_healthy_time: Duration,
+    pub(crate) kill_timeout: Duration,
+    pub(crate) stop_takes: Duration,
+    pub(crate) shutdown_delay: Duration,
+    pub(crate) runs_for: Option<Duration>,
 }
 
 impl JobSpec {
@@ -177,6 +177,11 @@ impl JobSpec {
             shutdown_delay: Duration::ZERO,
             runs_for: None,
         }
+    }
+
+    /// Its id, which is its name.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Is in this namespace and not in `default`.

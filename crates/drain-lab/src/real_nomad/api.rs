@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::Request;
+use hyper::header::{HOST, TRANSFER_ENCODING};
+use hyper::http::request::Parts;
+use hyper::{Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -40,6 +42,26 @@ impl Api {
     /// Where the server is.
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The same without a token, for those who bring their own.
+    pub(super) fn anonymous(&self) -> Self {
+        Self { url: self.url.clone(), token: String::new(), client: self.client.clone() }
+    }
+
+    /// Hands a request over as it is, and gives the whole answer.
+    pub(super) async fn forward(&self, head: Parts, body: Bytes) -> io::Result<Response<Bytes>> {
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut request = Request::new(Full::from(body));
+        *request.uri_mut() = format!("{}{path}", self.url).parse().map_err(io::Error::other)?;
+        *request.method_mut() = head.method;
+        *request.headers_mut() = head.headers;
+        request.headers_mut().remove(HOST);
+        let (mut head, body) = self.client.request(request).await.map_err(io::Error::other)?.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        // It goes on in one piece.
+        head.headers.remove(TRANSFER_ENCODING);
+        Ok(Response::from_parts(head, body))
     }
 
     /// The answer; everything but success is an error that says what the server said.

@@ -1,28 +1,25 @@
 //! The folder of a cluster, and everything that its agents leave behind when they are killed: tasks with their
 //! executors, mounts, cgroups and files.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+/// What tidies up.
+const CLEAN_UP: &str = include_str!("clean_up.sh");
 
-/// How long processes that were killed may take to go.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Where the kernel shows cgroups, of either version.
-const CGROUPS: &str = "/sys/fs/cgroup";
-
-/// A cluster's folder. Dropping it ends every process that was started in it and removes it: the agents are to be dead
-/// by then, as they would start tasks again.
+/// A cluster's folder. When it is dropped every process that was started in it ends and it is removed: the agents are to
+/// be dead by then, as they would start tasks again.
+///
+/// A process of its own sees to that, which waits for the end of its input. So it happens as well when this process is
+/// killed, from a keyboard or otherwise, and nobody drops anything.
 #[derive(Debug)]
 pub(super) struct Home {
     path: PathBuf,
     name: String,
+    cleaner: Child,
 }
 
 impl Home {
@@ -32,7 +29,16 @@ impl Home {
         let path = std::env::temp_dir().canonicalize()?.join(&name);
         fs::create_dir(&path)?;
         fs::create_dir(path.join("tmp"))?;
-        Ok(Self { path, name })
+        let cleaner = Command::new("sh")
+            .args(["-c", CLEAN_UP, "clean_up.sh"])
+            .arg(&path)
+            .arg(&name)
+            // Whoever interrupts us from a keyboard does not mean it.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Self { path, name, cleaner })
     }
 
     /// A file or a folder in it.
@@ -45,14 +51,6 @@ impl Home {
         format!("{}-{client}", self.name)
     }
 
-    /// How the names of the cluster's cgroups begin. In version 2 they are below those that [`Home::cgroup`] names; in
-    /// version 1 Nomad has one parent for the whole machine, and each task's has the name of its allocation.
-    fn cgroup_names(&self) -> Vec<OsString> {
-        let allocations = subfolders(&self.path).flat_map(|agent| subfolders(&agent.join("alloc")));
-        let allocations = allocations.filter_map(|folder| folder.file_name().map(OsString::from));
-        allocations.chain([OsString::from(&self.name)]).collect()
-    }
-
     /// What a process of the cluster has in its environment, and hands down to those that it starts: by it they are
     /// recognised.
     pub(super) fn variables(&self) -> [(&'static str, PathBuf); 2] {
@@ -62,85 +60,9 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        end_processes(&self.path);
-        unmount(&self.path);
-        remove_cgroups(Path::new(CGROUPS), &self.cgroup_names());
-        if let Err(error) = fs::remove_dir_all(&self.path) {
-            tracing::warn!("{} is left behind: {error}", self.path.display());
+        drop(self.cleaner.stdin.take());
+        if let Err(error) = self.cleaner.wait() {
+            tracing::warn!("what {} leaves behind is not removed: {error}", self.path.display());
         }
     }
-}
-
-/// Kills those who know this folder, until there are none: one of them may be starting another.
-fn end_processes(folder: &Path) {
-    let give_up = Instant::now() + PATIENCE;
-    loop {
-        let processes = processes_of(folder);
-        if processes.is_empty() {
-            return;
-        }
-        if Instant::now() > give_up {
-            tracing::warn!("of {} there still run {processes:?}", folder.display());
-            return;
-        }
-        for process in processes {
-            // An error says that it has ended by itself.
-            _ = kill_process(process, Signal::KILL);
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// The processes whose environment names this folder. One that has ended shows none.
-fn processes_of(folder: &Path) -> Vec<Pid> {
-    let folder = folder.as_os_str().as_encoded_bytes();
-    let names_it = |pid: &Pid| {
-        fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|environment| environment.windows(folder.len()).any(|part| part == folder))
-    };
-    let pids = subfolders(Path::new("/proc"))
-        .filter_map(|path| Pid::from_raw(path.file_name()?.to_str()?.parse().ok()?));
-    pids.filter(names_it).collect()
-}
-
-/// Unmounts what is mounted in this folder: the tasks' secrets are, and are not removed otherwise.
-fn unmount(folder: &Path) {
-    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
-    let points = mounts.lines().filter_map(|mount| mount.split(' ').nth(1));
-    let inside: Vec<&str> = points.filter(|point| Path::new(point).starts_with(folder)).collect();
-    // The last one may lie in the first.
-    for point in inside.into_iter().rev() {
-        match Command::new("umount").arg(point).status() {
-            Ok(status) if status.success() => {}
-            problem => tracing::warn!("{point} stays mounted: {problem:?}"),
-        }
-    }
-}
-
-/// Removes the cgroups below this one whose names begin with one of these.
-fn remove_cgroups(parent: &Path, names: &[OsString]) {
-    for cgroup in subfolders(parent) {
-        let name = cgroup.file_name().unwrap_or_default().as_encoded_bytes();
-        if names.iter().any(|begin| name.starts_with(begin.as_encoded_bytes())) {
-            remove_cgroup(&cgroup);
-        } else {
-            remove_cgroups(&cgroup, names);
-        }
-    }
-}
-
-/// The files in a cgroup cannot be removed and do not have to be.
-fn remove_cgroup(cgroup: &Path) {
-    for child in subfolders(cgroup) {
-        remove_cgroup(&child);
-    }
-    if let Err(error) = fs::remove_dir(cgroup) {
-        tracing::warn!("{} is left behind: {error}", cgroup.display());
-    }
-}
-
-/// None where there is no such folder.
-fn subfolders(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
 }

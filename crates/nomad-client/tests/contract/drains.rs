@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::jobs::Job;
-use crate::stage::{Stage, last_drain, messages};
+use drain_lab::nomad::JobSpec;
+
+use crate::stage::{Stage, batch, last_drain, messages, service};
 
 const HOUR: i64 = 3600;
 
@@ -20,7 +21,7 @@ pub(crate) async fn an_empty_node_is_drained_at_once(stage: &Stage) {
 }
 
 pub(crate) async fn a_second_request_moves_the_deadline_and_nothing_else(stage: &Stage) {
-    stage.run_on(Job::new("second", "batch"), 0).await;
+    stage.run_on(&batch("second"), 0, 1).await;
     stage.drain_with(0, HOUR, false, Some("first")).await;
     let first = stage.node(0).await;
     let strategy = first.drain_strategy.clone().unwrap();
@@ -47,7 +48,7 @@ pub(crate) async fn a_second_request_moves_the_deadline_and_nothing_else(stage: 
 }
 
 pub(crate) async fn an_operator_may_cancel(stage: &Stage) {
-    stage.run_on(Job::new("cancelled", "batch"), 0).await;
+    stage.run_on(&batch("cancelled"), 0, 1).await;
     for (mark_eligible, eligibility) in [(false, "ineligible"), (true, "eligible")] {
         stage.drain(0, HOUR, "cancelled").await;
         assert_eq!(stage.node(0).await.scheduling_eligibility, "ineligible");
@@ -68,7 +69,7 @@ pub(crate) async fn an_operator_may_cancel(stage: &Stage) {
 }
 
 pub(crate) async fn an_only_allocation_moves_although_nothing_stands_in_for_it(stage: &Stage) {
-    stage.run_on(Job::new("only", "service"), 0).await;
+    stage.run_on(&service("only", 1), 0, 1).await;
     stage.drain(0, HOUR, "only").await;
     stage.drained(0).await;
     let [old] = &stage.allocations(0, "only").await[..] else { panic!("one allocation") };
@@ -78,7 +79,7 @@ pub(crate) async fn an_only_allocation_moves_although_nothing_stands_in_for_it(s
 }
 
 pub(crate) async fn no_more_allocations_move_at_a_time_than_the_job_permits(stage: &Stage) {
-    stage.run_on(Job { count: 3, ..Job::new("many", "service") }, 0).await;
+    stage.run_on(&service("many", 3), 0, 3).await;
     // Nomad moves only what has proved to be well.
     let healthy = async || {
         let answer = stage.send("GET", &format!("/v1/node/{}/allocations", stage.id(0)), &json!(null)).await;
@@ -107,8 +108,8 @@ pub(crate) async fn no_more_allocations_move_at_a_time_than_the_job_permits(stag
 }
 
 pub(crate) async fn system_jobs_leave_last_or_stay(stage: &Stage) {
-    stage.run(Job::new("logs", "system"), 0, 1).await;
-    stage.run_on(Job::new("web", "service"), 0).await;
+    stage.run(&JobSpec::system("logs").stop_takes(Duration::ZERO), 0, 1).await;
+    stage.run_on(&service("web", 1), 0, 1).await;
     stage.drain_with(0, HOUR, true, Some("stays")).await;
     stage.drained(0).await;
     assert_eq!(stage.running(0, "web").await, 0);
@@ -126,7 +127,7 @@ pub(crate) async fn system_jobs_leave_last_or_stay(stage: &Stage) {
 }
 
 pub(crate) async fn a_batch_job_that_ends_by_itself_ends_the_drain(stage: &Stage) {
-    stage.run_on(Job { runs_for: Some(Duration::from_secs(3)), ..Job::new("report", "batch") }, 0).await;
+    stage.run_on(&batch("report").runs_for(Duration::from_secs(3)), 0, 1).await;
     stage.drain(0, HOUR, "report").await;
     let [report] = &stage.allocations(0, "report").await[..] else { panic!("one allocation") };
     assert_eq!((report.desired_status.as_str(), report.client_status.as_str()), ("run", "running"));
@@ -136,8 +137,8 @@ pub(crate) async fn a_batch_job_that_ends_by_itself_ends_the_drain(stage: &Stage
 }
 
 pub(crate) async fn a_sysbatch_job_is_waited_for_and_its_end_is_overlooked(stage: &Stage) {
-    let job = Job { runs_for: Some(Duration::from_secs(3)), ..Job::new("scan", "sysbatch") };
-    stage.run(job, 0, 1).await;
+    let job = JobSpec::sysbatch("scan").stop_takes(Duration::ZERO).runs_for(Duration::from_secs(3));
+    stage.run(&job, 0, 1).await;
     // It is no system job to a drain that leaves those alone.
     stage.drain_with(0, HOUR, true, Some("scan")).await;
     stage

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use nomad_client::RefusalKind;
 
-use crate::jobs::{Job, Stops};
-use crate::stage::{CALL, Stage, last_drain};
+use crate::stage::{CALL, Stage, batch, last_drain, service};
 
 const HOUR: i64 = 3600;
 
@@ -27,9 +26,8 @@ async fn down(stage: &Stage, place: usize) {
 }
 
 pub(crate) async fn what_ran_on_a_client_that_dies_is_lost(stage: &Stage) {
-    let stops = Stops::After(Duration::from_secs(5));
-    let job = Job { stops, kill_timeout: Duration::from_secs(8), ..Job::new("dying", "service") };
-    stage.run_on(job, 0).await;
+    let dying = service("dying", 1).stop_takes(Duration::from_secs(5)).kill_timeout(Duration::from_secs(8));
+    stage.run_on(&dying, 0, 1).await;
     stage.drain(0, HOUR, "dying").await;
     let told = async || stage.allocations(0, "dying").await.iter().all(|one| one.desired_status == "stop");
     stage.eventually("it was told to stop", told).await;
@@ -53,7 +51,7 @@ pub(crate) async fn a_node_that_is_down_can_be_drained(stage: &Stage) {
 
 pub(crate) async fn a_node_that_is_down_is_purged_for_good(stage: &Stage) {
     if stage.node(0).await.status == "ready" {
-        stage.run_on(Job::new("left", "batch"), 0).await;
+        stage.run_on(&batch("left"), 0, 1).await;
         stage.kill_client(0).await;
     }
     stage.eventually("what it ran is lost", async || stage.live(0).await.is_empty()).await;

@@ -5,7 +5,6 @@
 
 mod drains;
 mod gone;
-mod jobs;
 mod outage;
 mod reads;
 mod slow;

@@ -1,10 +1,9 @@
 //! Servers that stop, and start again.
 
-use crate::jobs::Job;
-use crate::stage::{CALL, Stage, last_drain};
+use crate::stage::{CALL, Stage, batch, last_drain};
 
 pub(crate) async fn a_drain_survives_its_servers(stage: &Stage) {
-    stage.run_on(Job::new("survivor", "batch"), 0).await;
+    stage.run_on(&batch("survivor"), 0, 1).await;
     stage.drain(0, 3600, "survivor").await;
     let before = stage.node(0).await;
     stage.stop_servers().await;

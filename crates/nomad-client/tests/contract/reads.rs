@@ -6,8 +6,7 @@ use nomad_client::visibility::{Sees, sees_every_namespace};
 use nomad_client::{NodeStub, RefusalKind, filter};
 use serde_json::{Value, json};
 
-use crate::jobs::Job;
-use crate::stage::{CALL, Rights, Stage};
+use crate::stage::{CALL, Rights, Stage, batch};
 
 /// The ids of the nodes that the filter for these instances finds.
 async fn found(stage: &Stage, instances: &[&str]) -> Vec<String> {
@@ -75,7 +74,7 @@ pub(crate) async fn a_read_waits_for_the_next_change(stage: &Stage) {
 }
 
 pub(crate) async fn a_token_without_read_job_sees_an_empty_node(stage: &Stage) {
-    stage.run_on(Job::new("hidden", "batch"), 0).await;
+    stage.run_on(&batch("hidden"), 0, 1).await;
     let blind = stage.with_token(&stage.token(Rights { reads_jobs: false, lasts: None }).await);
     assert!(blind.allocations(stage.id(0), CALL).await.unwrap().is_empty(), "without a word");
     assert_eq!(blind.node(stage.id(0), CALL).await.unwrap().id, stage.id(0));

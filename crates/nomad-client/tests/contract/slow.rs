@@ -5,8 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use nomad_client::Allocation;
 
-use crate::jobs::{Job, Stops};
-use crate::stage::{Stage, last_drain};
+use crate::stage::{Stage, batch, last_drain, service};
 
 const HOUR: i64 = 3600;
 
@@ -17,7 +16,7 @@ async fn only(stage: &Stage, job: &str) -> Allocation {
 }
 
 pub(crate) async fn a_batch_job_may_go_on_until_the_deadline(stage: &Stage) {
-    stage.run_on(Job::new("long", "batch"), 0).await;
+    stage.run_on(&batch("long"), 0, 1).await;
     stage.drain(0, 3, "long").await;
     let strategy = stage.node(0).await.drain_strategy.unwrap();
     let lasts = strategy.force_deadline.unwrap().duration_since(strategy.started_at.unwrap());
@@ -33,7 +32,7 @@ pub(crate) async fn a_batch_job_may_go_on_until_the_deadline(stage: &Stage) {
 }
 
 pub(crate) async fn a_deadline_below_zero_is_now_and_zero_is_never(stage: &Stage) {
-    stage.run_on(Job::new("never", "batch"), 0).await;
+    stage.run_on(&batch("never"), 0, 1).await;
     stage.drain(0, 0, "never").await;
     let strategy = stage.node(0).await.drain_strategy.unwrap();
     assert_eq!((strategy.deadline, strategy.force_deadline), (0, None));
@@ -50,7 +49,7 @@ pub(crate) async fn a_deadline_below_zero_is_now_and_zero_is_never(stage: &Stage
 
 pub(crate) async fn a_task_is_left_alone_for_its_shutdown_delay(stage: &Stage) {
     let delay = Duration::from_secs(3);
-    stage.run_on(Job { shutdown_delay: delay, ..Job::new("delayed", "service") }, 0).await;
+    stage.run_on(&service("delayed", 1).shutdown_delay(delay), 0, 1).await;
     stage.drain(0, HOUR, "delayed").await;
     let told = stage
         .found("it was told to stop", async || {
@@ -67,7 +66,7 @@ pub(crate) async fn a_task_is_left_alone_for_its_shutdown_delay(stage: &Stage) {
 
 pub(crate) async fn a_task_that_ignores_its_signal_outlives_the_drain(stage: &Stage) {
     let kill_timeout = Duration::from_secs(20);
-    stage.run_on(Job { kill_timeout, stops: Stops::Never, ..Job::new("stubborn", "batch") }, 0).await;
+    stage.run_on(&batch("stubborn").kill_timeout(kill_timeout).ignores_signals(), 0, 1).await;
     stage.drain(0, 1, "stubborn").await;
     let node = stage.drained(0).await;
     let told = only(stage, "stubborn").await;
@@ -85,10 +84,8 @@ pub(crate) async fn a_task_that_ignores_its_signal_outlives_the_drain(stage: &St
 }
 
 pub(crate) async fn a_drain_waits_for_a_task_that_takes_its_time_to_stop(stage: &Stage) {
-    let stops = Stops::After(Duration::from_secs(3));
-    stage
-        .run_on(Job { stops, kill_timeout: Duration::from_secs(10), ..Job::new("slow", "service") }, 0)
-        .await;
+    let slow = service("slow", 1).stop_takes(Duration::from_secs(3)).kill_timeout(Duration::from_secs(10));
+    stage.run_on(&slow, 0, 1).await;
     stage.drain(0, HOUR, "slow").await;
     stage
         .eventually("it was told to stop", async || only(stage, "slow").await.desired_status == "stop")

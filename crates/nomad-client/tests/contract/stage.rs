@@ -10,15 +10,13 @@ use drain_lab::Face;
 use drain_lab::clock::Clock;
 use drain_lab::faults::Faults;
 use drain_lab::journal::Journal;
-use drain_lab::nomad::{Access, NodeSpec, Nomad, Policy, Token as LabToken};
+use drain_lab::nomad::{Access, JobSpec, NodeSpec, Nomad, Policy, Token as LabToken};
 use drain_lab::real_nomad::Cluster;
 use jiff::{SignedDuration, Timestamp};
 use nomad_client::{Allocation, BaseUrl, DrainRequest, DrainSpec, LastDrain, Node, NomadClient, Token};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, RwLock};
 use tokio::task::JoinSet;
-
-use crate::jobs::Job;
 
 /// No call to a server on this machine takes longer.
 pub(crate) const CALL: Duration = Duration::from_secs(20);
@@ -48,7 +46,7 @@ pub(crate) struct Stage {
     http: HttpClient,
     ground: Ground,
     /// The jobs that were registered.
-    jobs: Mutex<Vec<&'static str>>,
+    jobs: Mutex<Vec<String>>,
 }
 
 enum Ground {
@@ -63,6 +61,16 @@ pub(crate) struct Real {
     url: String,
     admin: String,
     drain: String,
+}
+
+/// A service with so many allocations, whose tasks are healthy as soon as they run and stop at once.
+pub(crate) fn service(id: &str, count: usize) -> JobSpec {
+    JobSpec::service(id, count).min_healthy_time(Duration::ZERO).stop_takes(Duration::ZERO)
+}
+
+/// A batch job of one task that stops at once.
+pub(crate) fn batch(id: &str) -> JobSpec {
+    JobSpec::batch(id, 1).stop_takes(Duration::ZERO)
 }
 
 /// What a token is good for, besides writing nodes.
@@ -150,7 +158,7 @@ impl Stage {
     /// Ends what the test before has left, on a real cluster: on the lab's there was none.
     pub(crate) async fn clear(&self) {
         for job in std::mem::take(&mut *self.jobs.lock().await) {
-            self.stop(job).await;
+            self.stop(&job).await;
         }
         for place in 0..self.nodes.len() {
             let node = self.node(place).await;
@@ -232,20 +240,20 @@ impl Stage {
     }
 
     /// Registers a job, and waits until so many of its allocations run on a node.
-    pub(crate) async fn run(&self, job: Job, place: usize, count: usize) {
-        self.jobs.lock().await.push(job.id);
+    pub(crate) async fn run(&self, job: &JobSpec, place: usize, count: usize) {
+        self.jobs.lock().await.push(job.id().to_owned());
         match &self.ground {
-            Ground::Emulated { nomad, .. } => nomad.add_job(job.emulated()),
+            Ground::Emulated { nomad, .. } => nomad.add_job(job.clone()),
             Ground::Real(cluster) => {
                 let nodes: Vec<String> = self.nodes.iter().map(|(id, _)| id.clone()).collect();
-                cluster.read().await.run_job(&job.real(&nodes)).await.unwrap();
+                cluster.read().await.add_job(job, &nodes).await.unwrap();
             }
         }
-        self.eventually("the job runs", async || self.running(place, job.id).await >= count).await;
+        self.eventually("the job runs", async || self.running(place, job.id()).await >= count).await;
     }
 
-    /// The same on one node only.
-    pub(crate) async fn run_on(&self, job: Job, place: usize) {
+    /// The same on one node only: so many allocations, all of them there.
+    pub(crate) async fn run_on(&self, job: &JobSpec, place: usize, count: usize) {
         let mut others = Vec::new();
         for other in (0..self.nodes.len()).filter(|&other| other != place) {
             if self.node(other).await.scheduling_eligibility == "eligible" {
@@ -253,7 +261,7 @@ impl Stage {
                 others.push(other);
             }
         }
-        self.run(job, place, job.count).await;
+        self.run(job, place, count).await;
         for other in others {
             self.nomad.make_eligible(self.id(other), CALL).await.unwrap();
         }
