@@ -140,7 +140,8 @@ fn the_same_stories_are_told_on_a_real_cluster() {
     use std::io::Write as _;
 
     if drain_lab::real_nomad::find(|name| std::env::var_os(name)).is_none() {
-        let line = "demonstration on a real Nomad skipped: there is no nomad on PATH, and NOMAD_BIN is not set";
+        let line =
+            "demonstration on a real Nomad skipped: there is no nomad on PATH, and NOMAD_BIN is not set";
         let _ = writeln!(std::io::stderr(), "{line}");
         return;
     }

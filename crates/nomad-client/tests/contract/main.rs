@@ -76,6 +76,7 @@ contract! {
         a_token_without_read_job_sees_an_empty_node,
         a_token_that_has_ended_is_refused,
         a_token_is_told_who_it_is,
+        each_rule_of_the_policy_is_needed,
     ],
     outage: [
         a_drain_survives_its_servers,

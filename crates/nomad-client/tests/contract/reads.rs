@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use nomad_client::visibility::{Sees, sees_every_namespace};
-use nomad_client::{NodeStub, RefusalKind, filter};
+use nomad_client::{NodeStub, NomadError, RefusalKind, filter};
 use serde_json::{Value, json};
 
-use crate::stage::{CALL, Rights, Stage, batch};
+use crate::stage::{CALL, Stage, batch};
 
 /// The ids of the nodes that the filter for these instances finds.
 async fn found(stage: &Stage, instances: &[&str]) -> Vec<String> {
@@ -75,7 +75,7 @@ pub(crate) async fn a_read_waits_for_the_next_change(stage: &Stage) {
 
 pub(crate) async fn a_token_without_read_job_sees_an_empty_node(stage: &Stage) {
     stage.run_on(&batch("hidden"), 0, 1).await;
-    let blind = stage.with_token(&stage.token(Rights { reads_jobs: false, lasts: None }).await);
+    let blind = stage.with_token(&stage.token(&["node"], None).await);
     assert!(blind.allocations(stage.id(0), CALL).await.unwrap().is_empty(), "without a word");
     assert_eq!(blind.node(stage.id(0), CALL).await.unwrap().id, stage.id(0));
     let who = blind.token_self(CALL).await.unwrap();
@@ -84,13 +84,13 @@ pub(crate) async fn a_token_without_read_job_sees_an_empty_node(stage: &Stage) {
     // It may drain what it cannot see the end of.
     blind.make_ineligible(stage.id(0), CALL).await.unwrap();
 
-    let seeing = stage.with_token(&stage.token(Rights { reads_jobs: true, lasts: None }).await);
+    let seeing = stage.with_token(&stage.token(&["node", "namespace"], None).await);
     assert_eq!(seeing.allocations(stage.id(0), CALL).await.unwrap().len(), 1);
 }
 
 pub(crate) async fn a_token_that_has_ended_is_refused(stage: &Stage) {
     let lasts = Some(Duration::from_secs(2));
-    let client = stage.with_token(&stage.token(Rights { reads_jobs: true, lasts }).await);
+    let client = stage.with_token(&stage.token(&["node", "namespace"], lasts).await);
     let error = stage.found("it ends", async || client.nodes(None, CALL).await.err()).await;
     let refusal = error.refusal().unwrap();
     assert_eq!((refusal.kind, refusal.status), (RefusalKind::Token, 403), "{error}");
@@ -119,4 +119,31 @@ pub(crate) async fn a_token_is_told_who_it_is(stage: &Stage) {
     assert!(server.tags["build"].starts_with(|first: char| first.is_ascii_digit()), "{:?}", server.tags);
     let nobody = stage.send("GET", "/v1/acl/token/self", &json!(null)).await;
     assert!(nobody.text.contains("management"));
+}
+
+pub(crate) async fn each_rule_of_the_policy_is_needed(stage: &Stage) {
+    let denied = |answer: Option<NomadError>, what: &str| {
+        let error = answer.unwrap_or_else(|| panic!("{what} is permitted"));
+        assert_eq!(error.refusal().unwrap().kind, RefusalKind::Token, "{what}: {error}");
+    };
+    let id = stage.id(0);
+    let without_node = stage.with_token(&stage.token(&["namespace", "agent"], None).await);
+    denied(without_node.nodes(None, CALL).await.err(), "listing nodes");
+    denied(without_node.node(id, CALL).await.err(), "reading a node");
+    denied(without_node.allocations(id, CALL).await.err(), "reading its allocations");
+    denied(without_node.make_ineligible(id, CALL).await.err(), "making it ineligible");
+    denied(without_node.purge(id, CALL).await.err(), "purging it");
+    denied(without_node.servers(CALL).await.err(), "asking for the servers");
+
+    let without_agent = stage.with_token(&stage.token(&["node", "namespace"], None).await);
+    denied(without_agent.agent_self(CALL).await.err(), "asking an agent who it is");
+
+    // What a token without the rule for namespaces sees has a test of its own.
+    stage.nomad.nodes(None, CALL).await.unwrap();
+    stage.nomad.node(id, CALL).await.unwrap();
+    stage.nomad.allocations(id, CALL).await.unwrap();
+    stage.nomad.make_ineligible(id, CALL).await.unwrap();
+    stage.nomad.make_eligible(id, CALL).await.unwrap();
+    stage.nomad.servers(CALL).await.unwrap();
+    stage.nomad.agent_self(CALL).await.unwrap();
 }

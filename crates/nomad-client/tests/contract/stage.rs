@@ -73,13 +73,6 @@ pub(crate) fn batch(id: &str) -> JobSpec {
     JobSpec::batch(id, 1).stop_takes(Duration::ZERO)
 }
 
-/// What a token is good for, besides writing nodes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rights {
-    pub(crate) reads_jobs: bool,
-    pub(crate) lasts: Option<Duration>,
-}
-
 /// An answer as it came.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -116,7 +109,7 @@ impl Stage {
         let clock = Clock::stopped_at(Timestamp::now());
         let nomad = Nomad::new(clock.clone(), Journal::new(clock.clone()), Faults::default());
         nomad.enable_acl();
-        nomad.add_policy("nomad-drain", Policy::minimal());
+        nomad.add_policy("nomad-drain", Policy::minimal().agent(Access::Read));
         nomad.add_token(LabToken::management(LAB_ADMIN));
         nomad.add_token(LabToken::client(LAB_DRAIN, &["nomad-drain"]));
         let instances = ["i-00000000000000001", "i-00000000000000002"].map(str::to_owned);
@@ -178,30 +171,32 @@ impl Stage {
         client(&self.http, &self.url, token)
     }
 
-    /// A token that may write nodes, and more or less besides.
-    pub(crate) async fn token(&self, rights: Rights) -> String {
+    /// A token with these rules of the policy only: `node`, `namespace`, `agent`.
+    pub(crate) async fn token(&self, rules: &[&str], lasts: Option<Duration>) -> String {
         match &self.ground {
             Ground::Emulated { nomad, clock, .. } => {
-                let policy = Policy::default().node(Access::Write);
-                let policy = if rights.reads_jobs { policy.namespace("*", &["read-job"]) } else { policy };
+                let policy = rules.iter().fold(Policy::default(), |policy, rule| match *rule {
+                    "node" => policy.node(Access::Write),
+                    "namespace" => policy.namespace("*", &["read-job"]),
+                    "agent" => policy.agent(Access::Read),
+                    rule => panic!("the policy has no rule {rule}"),
+                });
                 nomad.add_policy("other", policy);
                 let token = LabToken::client(LAB_OTHER, &["other"]);
                 let ends = |lasts| clock.now() + SignedDuration::try_from(lasts).unwrap();
-                nomad.add_token(match rights.lasts {
+                nomad.add_token(match lasts {
                     Some(lasts) => token.expires(ends(lasts)),
                     None => token,
                 });
                 LAB_OTHER.to_owned()
             }
             Ground::Real(cluster) => {
-                let nodes = "node {\n  policy = \"write\"\n}\n";
-                let jobs = if rights.reads_jobs {
-                    "namespace \"*\" {\n  capabilities = [\"read-job\"]\n}\n"
-                } else {
-                    ""
+                let is_wanted = |block: &&str| {
+                    let opens = block.lines().find(|line| line.ends_with('{')).unwrap_or_default();
+                    rules.iter().any(|rule| opens.starts_with(rule))
                 };
-                let cluster = cluster.read().await;
-                cluster.token_lasting("other", &format!("{nodes}{jobs}"), rights.lasts).await.unwrap()
+                let rules: Vec<&str> = POLICY.split("\n\n").filter(is_wanted).collect();
+                cluster.read().await.token_lasting("other", &rules.join("\n"), lasts).await.unwrap()
             }
         }
     }
@@ -377,9 +372,7 @@ impl Stage {
                 (Some(now), Some(began)) => now.duration_since(began).unsigned_abs(),
                 _ => began.elapsed(),
             };
-            if waited >= PATIENCE {
-                panic!("never happened: {what}. {}", self.state().await);
-            }
+            assert!(waited < PATIENCE, "never happened: {what}. {}", self.state().await);
             self.pause().await;
         }
     }
@@ -407,13 +400,13 @@ impl Stage {
 
     /// What the nodes are doing, for those who have to find out why a test fails.
     async fn state(&self) -> String {
-        let mut state = String::new();
+        let mut state = Vec::new();
         for (id, _) in &self.nodes {
             let node = self.nomad.node(id, CALL).await;
             let allocations = self.nomad.allocations(id, CALL).await;
-            state.push_str(&format!("\n{node:?}\n  runs {allocations:?}"));
+            state.push(format!("{node:?} runs {allocations:?}"));
         }
-        state
+        state.join("\n")
     }
 
     fn lab_time(&self) -> Option<Timestamp> {

@@ -1,5 +1,7 @@
 //! Tokens, policies and their limits.
 
+use jiff::SignedDuration;
+
 use super::*;
 
 fn acl(policies: &[(&str, Policy)]) -> Acl {
