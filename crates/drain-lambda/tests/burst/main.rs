@@ -46,7 +46,8 @@ fn deploy<'lab>(lab: &'lab Lab, sweep_linger: &str) -> &'lab Lambda {
         ("RUST_LOG", "info"),
     ];
     let mut function = function(lab, &variables);
-    function.timeout = Duration::from_mins(2);
+    // Enough for a machine that is busy with other things too.
+    function.timeout = Duration::from_mins(10);
     lab.deploy(function)
 }
 
