@@ -63,6 +63,13 @@ pub(crate) struct Real {
     drain: String,
 }
 
+/// Whether a node's agent is older than Nomad 1.11, in which some things changed that we do not rely on.
+pub(crate) fn is_before_1_11(node: &Node) -> bool {
+    let version = node.attributes.get("nomad.version").map_or("", String::as_str);
+    let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    numbers.next().zip(numbers.next()).is_some_and(|version| version < (1, 11))
+}
+
 /// A service with so many allocations, whose tasks are healthy as soon as they run and stop at once.
 pub(crate) fn service(id: &str, count: usize) -> JobSpec {
     JobSpec::service(id, count).min_healthy_time(Duration::ZERO).stop_takes(Duration::ZERO)
