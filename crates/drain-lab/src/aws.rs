@@ -40,6 +40,7 @@ pub use self::identity::IdentityProvider;
 pub use self::instance::{Activity, Ec2State, GroupSettings, GroupView, Instance};
 pub use self::lifecycle::{Journey, LifecycleState};
 pub use self::notification::{Content, Notification};
+pub use self::operator::Published;
 pub use self::parameter::ParameterType;
 use self::state::{Held, State};
 use crate::clock::Clock;

@@ -23,6 +23,8 @@ pub enum System {
     Ssm,
     /// Secrets Manager.
     SecretsManager,
+    /// Simple Notification Service.
+    Sns,
     /// Security Token Service.
     Sts,
     /// The Lambda service.

@@ -1,5 +1,5 @@
-//! The other side of the conversation, emulated for tests and for people: Auto Scaling, EC2, SSM, SQS, Nomad and
-//! the Lambda service.
+//! The other side of the conversation, emulated for tests and for people: Auto Scaling, EC2, SSM, SQS, SNS, Nomad
+//! and the Lambda service.
 //!
 //! Each system is a plain model with two faces: HTTP on loopback, for the real function, and direct calls, for tests
 //! and for whoever plays the operator. The models share a [`clock`] that a test can turn, a [`journal`] of every
@@ -20,5 +20,6 @@ pub mod models;
 pub mod nomad;
 pub mod real_nomad;
 pub mod sqs;
+pub mod webhook;
 
 pub use http_face::Face;

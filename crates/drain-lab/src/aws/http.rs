@@ -6,6 +6,7 @@ mod call;
 mod ec2;
 mod secrets_manager;
 mod sigv4;
+mod sns;
 mod ssm;
 mod sts;
 mod xml;
@@ -25,7 +26,7 @@ use super::{ApiError, Aws};
 use crate::http_face::{Disconnect, Face, loopback, serve, with_fault};
 
 impl Aws {
-    /// Serves Auto Scaling, EC2, Parameter Store, Secrets Manager and STS at one address, until the face is dropped. Faults are taken by
+    /// Serves Auto Scaling, EC2, Parameter Store, Secrets Manager, SNS and STS at one address, until the face is dropped. Faults are taken by
     /// the name of the operation: `GetParameter`.
     pub async fn serve(&self) -> io::Result<Face> {
         serve(loopback().await?, Router::new().fallback(answer).with_state(self.clone()))
@@ -41,6 +42,9 @@ async fn answer(State(aws): State<Aws>, request: Request) -> Result<Response, Di
         Ok(call) => call,
         Err((service, error)) => return Ok(refuse(service, &error, &request_id)),
     };
+    if let Some(trace) = head.headers.get("x-amzn-trace-id").and_then(|id| id.to_str().ok()) {
+        aws.trace(trace);
+    }
     let service = call.service;
     let verdict = sigv4::verify(aws.account(), service.signing_name(), &head, &body, Timestamp::now());
     let detail = verdict.as_ref().err().map(|refusal| format!("refused: {refusal}")).unwrap_or_default();
@@ -61,6 +65,7 @@ fn run(aws: &Aws, call: &Call, request_id: &str) -> Response {
     let body = match call.service {
         Service::Ssm => ssm::answer(aws, call),
         Service::SecretsManager => secrets_manager::answer(aws, call),
+        Service::Sns => sns::answer(aws, call, request_id),
         Service::Sts => sts::answer(aws, call, request_id),
         Service::AutoScaling => autoscaling::answer(aws, call, request_id),
         Service::Ec2 => ec2::answer(aws, call, request_id),
@@ -74,7 +79,7 @@ fn run(aws: &Aws, call: &Call, request_id: &str) -> Response {
 fn refuse(service: Service, error: &ApiError, request_id: &str) -> Response {
     let body = match service {
         Service::Ssm | Service::SecretsManager => ssm::error(error),
-        Service::AutoScaling | Service::Sts => autoscaling::error(error, request_id),
+        Service::AutoScaling | Service::Sns | Service::Sts => autoscaling::error(error, request_id),
         Service::Ec2 => ec2::error(error, request_id),
     };
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -15,6 +15,7 @@ use super::hook::{LifecycleAction, LifecycleHook};
 use super::ids::Ids;
 use super::instance::{Activity, Ec2State, GroupSettings, GroupView, Instance};
 use super::lifecycle::{Journey, LifecycleState};
+use super::operator::Published;
 use super::parameter::Parameter;
 use super::rate::RateLimit;
 use crate::journal::{Journal, System};
@@ -30,6 +31,10 @@ pub(super) struct State {
     pub(super) parameters: BTreeMap<String, Parameter>,
     /// By name: their texts.
     pub(super) secrets: BTreeMap<String, String>,
+    /// The traces that calls were part of (`X-Amzn-Trace-Id`).
+    pub(super) traces: Vec<String>,
+    /// What was published to topics.
+    pub(super) published: Vec<Published>,
     /// How long EC2 takes to end an instance.
     pub(super) shutdown_time: Duration,
     /// How long before the hook holds it the activity of a termination starts.
@@ -112,6 +117,8 @@ impl State {
             instances: Vec::new(),
             parameters: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            traces: Vec::new(),
+            published: Vec::new(),
             shutdown_time: Duration::from_secs(10),
             activity_lead: SignedDuration::ZERO,
             rate_limit: None,

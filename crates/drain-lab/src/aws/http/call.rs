@@ -14,6 +14,7 @@ use crate::journal::System;
 pub(super) enum Service {
     Ssm,
     SecretsManager,
+    Sns,
     Sts,
     AutoScaling,
     Ec2,
@@ -24,6 +25,7 @@ impl Service {
         match self {
             Self::Ssm => System::Ssm,
             Self::SecretsManager => System::SecretsManager,
+            Self::Sns => System::Sns,
             Self::Sts => System::Sts,
             Self::AutoScaling => System::AutoScaling,
             Self::Ec2 => System::Ec2,
@@ -35,6 +37,7 @@ impl Service {
         match self {
             Self::Ssm => "ssm",
             Self::SecretsManager => "secretsmanager",
+            Self::Sns => "sns",
             Self::Sts => "sts",
             Self::AutoScaling => "autoscaling",
             Self::Ec2 => "ec2",
@@ -44,7 +47,7 @@ impl Service {
     pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::Ssm | Self::SecretsManager => "application/x-amz-json-1.1",
-            Self::AutoScaling | Self::Sts => "text/xml",
+            Self::AutoScaling | Self::Sns | Self::Sts => "text/xml",
             Self::Ec2 => "text/xml;charset=UTF-8",
         }
     }
@@ -53,7 +56,7 @@ impl Service {
     pub(super) fn throttled(self) -> ApiError {
         match self {
             Self::Ssm | Self::SecretsManager => ApiError::new(400, "ThrottlingException", "Rate exceeded"),
-            Self::AutoScaling | Self::Sts => ApiError::throttling(),
+            Self::AutoScaling | Self::Sns | Self::Sts => ApiError::throttling(),
             Self::Ec2 => ApiError::new(503, "RequestLimitExceeded", "Request limit exceeded."),
         }
     }
@@ -62,7 +65,7 @@ impl Service {
     fn unknown(self, operation: &str) -> ApiError {
         match self {
             Self::Ssm | Self::SecretsManager => ApiError::new(400, "UnknownOperationException", ""),
-            Self::AutoScaling | Self::Ec2 | Self::Sts => ApiError::new(
+            Self::AutoScaling | Self::Ec2 | Self::Sns | Self::Sts => ApiError::new(
                 400,
                 "InvalidAction",
                 format!("The action {operation} is not valid for this web service."),
@@ -120,6 +123,7 @@ impl Call {
         let service = match text("Version").as_str() {
             "2011-01-01" => Service::AutoScaling,
             "2016-11-15" => Service::Ec2,
+            "2010-03-31" => Service::Sns,
             "2011-06-15" => Service::Sts,
             _ => return Err((Service::AutoScaling, Service::AutoScaling.unknown(&operation))),
         };

@@ -55,7 +55,7 @@ impl Refusal {
                     "InvalidSignatureException",
                 ],
             ),
-            Service::AutoScaling | Service::Sts => (
+            Service::AutoScaling | Service::Sns | Service::Sts => (
                 403,
                 [
                     "MissingAuthenticationToken",
