@@ -4,7 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use drain::live::Budget;
-use drain::{Answer, Function};
+use drain::{Answer, Context, Function};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use tracing::Instrument as _;
@@ -20,8 +20,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 async fn invoke(function: &Function, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Failure> {
     let LambdaEvent { payload, context } = event;
     let budget = Budget::before(context.deadline());
-    let span = tracing::info_span!("invocation", request_id = %context.request_id);
-    function.invoke(payload.get(), budget).instrument(span).await.map_err(Failure)
+    let trace_id = context.xray_trace_id.as_deref();
+    // Spans say whose a line is: they are there for warnings and errors too.
+    let span = tracing::error_span!("invocation", request_id = %context.request_id, trace_id);
+    function.invoke(payload.get(), Context { budget, trace_id }).instrument(span).await.map_err(Failure)
 }
 
 /// A failure in the form in which the runtime logs it (by `Debug`) and reports it (as a diagnostic).

@@ -7,9 +7,10 @@ use std::rc::Rc;
 use drain_core::ids::InstanceId;
 use drain_core::observation::{Cause, Origin, Target};
 use futures_util::future::join;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::admission::Admission;
+use crate::chronicle::{Chronicle, Happened, What, Whom};
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::{Delivery, Message};
@@ -34,6 +35,7 @@ pub(crate) async fn handle<W: World>(
     sites: &[Site<'_, W>],
     config: &Config,
     times: Times,
+    chronicle: &Rc<Chronicle>,
     deliveries: Vec<Delivery>,
 ) -> Handled {
     let now = account.now();
@@ -44,6 +46,7 @@ pub(crate) async fn handle<W: World>(
         linger_until: times.looks_end.min(lingers),
         ends: times.ends,
         warned: Warned::default(),
+        chronicle: Rc::clone(chronicle),
     };
     if !config.sweep && deliveries.iter().any(|delivery| delivery.queue_message.is_some()) {
         looks.warned.once(
@@ -73,6 +76,7 @@ pub(crate) async fn handle<W: World>(
 
 /// What became of instances, and of which parts of the event.
 async fn done<W: World>(admission: &Admission<'_, W>, named: Vec<Named>) -> Vec<(BTreeSet<usize>, Became)> {
+    let failures = Failures::of(&named, admission.account.now());
     let (targets, deliveries): (Vec<_>, Vec<_>) =
         named.into_iter().map(|named| ((named.target, named.metadata), named.deliveries)).unzip();
     let mut all = Vec::new();
@@ -88,7 +92,34 @@ async fn done<W: World>(admission: &Admission<'_, W>, named: Vec<Named>) -> Vec<
     }
     let became = see_through_at(admission.sites, admission.looks, asked).await;
     all.extend(who.into_iter().zip(became));
+    failures.tell(&admission.looks.chronicle, &all);
     all
+}
+
+/// What is said of instances for which nothing could be begun.
+struct Failures(Vec<(BTreeSet<usize>, Whom)>);
+
+impl Failures {
+    /// Of those of which no earlier attempt has said it: Lambda tries again a minute after the first one. What has no time
+    /// is said each time.
+    fn of(named: &[Named], now: Timestamp) -> Self {
+        let is_first = |named: &&Named| {
+            named.target.told_at.is_none_or(|told| now.duration_since(told) < SignedDuration::from_mins(1))
+        };
+        let first = named.iter().filter(is_first);
+        Self(first.map(|named| (named.deliveries.clone(), Whom::of(&named.target, &[]))).collect())
+    }
+
+    fn tell(self, chronicle: &Chronicle, became: &[(BTreeSet<usize>, Became)]) {
+        for (deliveries, whom) in self.0 {
+            let failure = became
+                .iter()
+                .find_map(|(parts, became)| became.as_ref().err().filter(|_| *parts == deliveries));
+            if let Some(error) = failure {
+                chronicle.tell(Happened { cluster: None, whom, what: What::Failed { error: error.name() } });
+            }
+        }
+    }
 }
 
 /// The instances that an event names, each once for whatever is to be done.

@@ -1,18 +1,22 @@
 //! One invocation: from the payload to the report.
 
+use std::cell::Cell;
 use std::io::Write as _;
 use std::rc::Rc;
 
 use drain_http::{HttpClient, Tls, Trust};
+use futures_util::future::join;
 use jiff::Timestamp;
 
+use crate::chronicle::Chronicle;
 use crate::cluster::Clusters;
 use crate::config::{Config, ConfigurationError, Place, Purpose};
 use crate::error::{Causes, Error};
 use crate::event::{self, Delivery, Event};
 use crate::handle::handle;
-use crate::live::{Budget, Live, LiveAccount};
-use crate::metrics;
+use crate::live::{Budget, Calls, Live, LiveAccount};
+use crate::metrics::{self, OfCluster, Told};
+use crate::notify;
 use crate::report::{Answer, Report};
 use crate::sites::Site;
 use crate::sweep;
@@ -22,6 +26,8 @@ use crate::world::World;
 #[derive(Debug)]
 pub struct Function {
     ready: Result<Ready, ConfigurationError>,
+    /// Whether it was invoked before.
+    warm: Cell<bool>,
 }
 
 /// What every invocation shares.
@@ -37,29 +43,37 @@ impl Function {
     /// Reads the configuration. It never fails: Lambda would start a function whose initialisation fails again and
     /// again, and say nothing of why. Each invocation says it instead.
     pub fn new(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        Self { ready: Config::parse(lookup).and_then(Ready::new) }
+        Self { ready: Config::parse(lookup).and_then(Ready::new), warm: Cell::default() }
     }
 
-    /// Does what one event asks for, as far as `budget` allows.
-    pub async fn invoke(&self, event: &str, budget: Budget) -> Result<Answer, Rc<Error>> {
-        let handled = match self.handle(event, budget).await {
-            Ok(handled) => handled,
+    /// Does what one event asks for, as far as its time allows.
+    pub async fn invoke(&self, event: &str, context: impl Into<Context<'_>>) -> Result<Answer, Rc<Error>> {
+        let mut known = Known { cold: !self.warm.replace(true), ..Known::default() };
+        let handled = self.handle(event, &context.into(), &mut known).await;
+        let happened = known.chronicle.so_far();
+        let (told, answer) = match handled {
+            Ok(handled) => {
+                let told = known.told(handled.result(), Some(handled.report.clone()));
+                (told, handled.answer())
+            }
             Err(error) => {
                 tracing::error!(error_type = error.name(), "{}", error.explanation());
-                return Err(Rc::new(error));
+                (known.told("failed", None), Err(Rc::new(error)))
             }
         };
-        for line in metrics::of(&handled.report, Timestamp::now()) {
+        let namespace =
+            self.ready.as_ref().map_or(DEFAULT_NAMESPACE, |ready| ready.config.metrics_namespace.as_str());
+        for line in metrics::lines(&told, &happened, namespace, Timestamp::now()) {
             // Standard output is the log; a log that cannot be written is no reason to fail.
             let _ = writeln!(std::io::stdout(), "{line}");
         }
-        handled.answer()
+        answer
     }
 
-    async fn handle(&self, event: &str, budget: Budget) -> Result<Handled, Error> {
+    async fn handle(&self, event: &str, context: &Context<'_>, known: &mut Known) -> Result<Handled, Error> {
         let Ready { config, clusters, web } = self.ready.as_ref().map_err(Clone::clone)?;
         let event = event::parse(event, &config.scope()).map_err(Error::Event);
-        let account = LiveAccount::new(&config.aws, web, budget);
+        let account = LiveAccount::new(&config.aws, web, context.budget, context.trace_id);
         let is_needed = event.as_ref().is_ok_and(Event::asks_for_something);
         let read = async |place: &Place| account.stored(Purpose::Clusters, place).await;
         let clusters = clusters.at(Timestamp::now(), is_needed, read).await?;
@@ -67,6 +81,7 @@ impl Function {
             cluster.warn();
         }
         let event = event?;
+        known.event = metrics::kind(&event);
         let at_once = match &event {
             Event::Sweep => SWEEPING_AT_ONCE,
             Event::Messages(_) => AT_ONCE,
@@ -75,9 +90,75 @@ impl Function {
             clusters.iter().map(|cluster| Live::new(cluster, &account, web, at_once)).collect();
         let sites: Vec<Site<'_, Live<'_>>> =
             clusters.iter().zip(&worlds).map(|(cluster, world)| Site { cluster, world }).collect();
-        serve(&account, &sites, config, event, budget.times()).await
+        let chronicle = &known.chronicle;
+        let work = async {
+            let handled = serve(&account, &sites, config, event, context.budget.times(), chronicle).await;
+            chronicle.close();
+            handled
+        };
+        let handled = if config.notifications.is_wanted() {
+            let news = chronicle.follow();
+            let (handled, failed) =
+                join(work, notify::tell(&config.notifications, &account, web, news)).await;
+            known.notifications_failed = failed;
+            handled
+        } else {
+            work.await
+        };
+        known.aws = account.calls();
+        known.clusters = sites.iter().map(Site::calls).collect();
+        handled
     }
 }
+
+/// What an invocation comes with, besides its event.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Its time.
+    pub budget: Budget,
+    /// The trace that it is part of (`Lambda-Runtime-Trace-Id`): calls to AWS carry it on.
+    pub trace_id: Option<&'a str>,
+}
+
+impl From<Budget> for Context<'_> {
+    fn from(budget: Budget) -> Self {
+        Self { budget, trace_id: None }
+    }
+}
+
+/// What is known for the metrics of an invocation, however it ends.
+#[derive(Debug)]
+struct Known {
+    cold: bool,
+    event: &'static str,
+    chronicle: Rc<Chronicle>,
+    aws: Calls,
+    clusters: Vec<OfCluster>,
+    notifications_failed: usize,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            cold: false,
+            event: "other",
+            chronicle: Rc::default(),
+            aws: Calls::default(),
+            clusters: Vec::new(),
+            notifications_failed: 0,
+        }
+    }
+}
+
+impl Known {
+    fn told(self, result: &'static str, report: Option<Report>) -> Told {
+        let Self { cold, event, aws, clusters, notifications_failed, .. } = self;
+        Told { event, result, cold, report, aws, clusters, notifications_failed }
+    }
+}
+
+/// The metrics' namespace while the configuration cannot be read.
+const DEFAULT_NAMESPACE: &str = "NomadDrain";
 
 /// What became of an event.
 #[derive(Debug, Default)]
@@ -104,6 +185,16 @@ impl Handled {
 
     pub(crate) fn failed(&mut self, delivery: usize, error: &Rc<Error>) {
         self.failures.push((delivery, Rc::clone(error)));
+    }
+
+    /// The invocation's result in the metrics. Messages of a queue fail by themselves.
+    fn result(&self) -> &'static str {
+        let from_queue = self.queue_messages.iter().all(Option::is_some) && !self.queue_messages.is_empty();
+        match self.failures.len() {
+            0 => "succeeded",
+            some if from_queue && some < self.queue_messages.len() => "partly_failed",
+            _ => "failed",
+        }
     }
 
     /// The answer to whoever sent the event. A queue is told which messages to deliver again, and nothing else. To
@@ -149,10 +240,11 @@ pub async fn serve<W: World>(
     config: &Config,
     event: Event,
     times: Times,
+    chronicle: &Rc<Chronicle>,
 ) -> Result<Handled, Error> {
     match event {
-        Event::Sweep => sweep::sweep(account, sites, config, times).await,
-        Event::Messages(deliveries) => Ok(handle(account, sites, config, times, deliveries).await),
+        Event::Sweep => sweep::sweep(account, sites, config, times, chronicle).await,
+        Event::Messages(deliveries) => Ok(handle(account, sites, config, times, chronicle, deliveries).await),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod admission;
 pub mod aws;
+pub mod chronicle;
 pub mod cluster;
 pub mod config;
 mod error;
@@ -13,7 +14,8 @@ pub mod event;
 mod handle;
 mod invocation;
 pub mod live;
-mod metrics;
+pub mod metrics;
+mod notify;
 pub mod reconcile;
 mod report;
 mod sites;
@@ -23,7 +25,7 @@ mod together;
 pub mod world;
 
 pub use error::Error;
-pub use invocation::{Function, Handled, Times, serve};
+pub use invocation::{Context, Function, Handled, Times, serve};
 pub use report::{Answer, Report, ReportEntry};
 pub use sites::Site;
 

@@ -4,10 +4,12 @@ mod case;
 mod look;
 mod outcome;
 mod step;
+mod telling;
 mod words;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use drain_core::decide::{Decision, decide};
 use drain_core::policy::Policy;
@@ -17,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use case::{Found, Subject};
 pub(crate) use words::READ_JOB;
 
+use crate::chronicle::{Chronicle, Happened, What, Whom};
 use crate::error::{Causes, Error};
 use crate::later;
 use crate::report::ReportEntry;
@@ -30,6 +33,15 @@ pub struct Rules<'a> {
     pub policy: &'a Policy,
     /// What holds for every cluster.
     pub looks: &'a Looks,
+    /// Its name, if there are several.
+    pub cluster: Option<&'a str>,
+}
+
+impl Rules<'_> {
+    /// Something has happened to one of its instances.
+    pub(crate) fn tell(&self, whom: Whom, what: What) {
+        self.looks.chronicle.tell(Happened { cluster: self.cluster.map(str::to_owned), whom, what });
+    }
 }
 
 /// How an invocation looks at instances.
@@ -45,6 +57,8 @@ pub struct Looks {
     pub ends: Timestamp,
     /// What has been said.
     pub warned: Warned,
+    /// What has happened.
+    pub chronicle: Rc<Chronicle>,
 }
 
 /// What an invocation has warned of: each warning is given once.

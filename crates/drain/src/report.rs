@@ -58,6 +58,9 @@ pub struct Report {
     /// Of a sweep: how many groups are named in `AUTO_SCALING_GROUPS` and do not exist. Not part of the answer.
     #[serde(skip)]
     pub missing_groups: usize,
+    /// Of a sweep: of how many groups more than half of the nodes are down. Not part of the answer.
+    #[serde(skip)]
+    pub groups_mostly_down: usize,
 }
 
 /// What became of one of them.

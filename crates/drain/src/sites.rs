@@ -11,6 +11,8 @@ use tracing::Instrument as _;
 
 use crate::cluster::Cluster;
 use crate::error::Error;
+use crate::live::Live;
+use crate::metrics::OfCluster;
 use crate::reconcile::{Looks, Rules};
 use crate::report::ReportEntry;
 use crate::together::{Asked, Became, see_through};
@@ -23,6 +25,14 @@ pub struct Site<'a, W> {
     pub cluster: &'a Cluster,
     /// The world.
     pub world: &'a W,
+}
+
+impl Site<'_, Live<'_>> {
+    /// What its part of an invocation has cost.
+    pub(crate) fn calls(&self) -> OfCluster {
+        let name = self.cluster.name().map(str::to_owned);
+        OfCluster { name, calls: self.world.calls(), refusals: self.world.refusals() }
+    }
 }
 
 impl<W> Site<'_, W> {
@@ -56,7 +66,7 @@ impl<W> Site<'_, W> {
     pub(crate) fn span(&self) -> tracing::Span {
         self.cluster
             .name()
-            .map_or_else(tracing::Span::none, |name| tracing::info_span!("cluster", nomad_cluster = name))
+            .map_or_else(tracing::Span::none, |name| tracing::error_span!("cluster", nomad_cluster = name))
     }
 }
 
@@ -88,7 +98,7 @@ pub(crate) async fn see_through_at<W: World>(
             let policy = site.policy(looks);
             running.push(
                 async move {
-                    let rules = Rules { policy: &policy, looks };
+                    let rules = Rules { policy: &policy, looks, cluster: site.cluster.name() };
                     (indices, see_through(site.world, &rules, its).await)
                 }
                 .instrument(site.span()),

@@ -4,9 +4,11 @@
 //! what an event would do. It carries long drains past the end of one invocation, and finds what a lost event, a crash
 //! or an outage left behind. Beside that it looks for the nodes that drains have left behind ([`leftovers`]).
 
+mod census;
 mod leftovers;
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use drain_core::ids::{GroupName, HookName, InstanceId};
 use drain_core::observation::{Cause, Errand, Hold, HookSettings, Member, Origin, Target};
@@ -15,6 +17,7 @@ use futures_util::future::{join, join_all};
 use tracing::Instrument as _;
 
 use crate::admission::disputed;
+use crate::chronicle::Chronicle;
 use crate::cluster::{self, Cluster, Home};
 use crate::config::{Config, GroupSelection, HOLD_TAG, is_on};
 use crate::error::Error;
@@ -24,7 +27,7 @@ use crate::reconcile::{Looks, Rules, Warned};
 use crate::report::Report;
 use crate::sites::Site;
 use crate::together::{Asked, Became, see_through};
-use crate::world::{Account, Clock as _, Group, Hook, Waiting, World};
+use crate::world::{Account, Clock as _, Group, Hook, Idle, Waiting, World};
 
 /// Sees every held instance through, as far as the time allows.
 pub(crate) async fn sweep<W: World>(
@@ -32,6 +35,7 @@ pub(crate) async fn sweep<W: World>(
     sites: &[Site<'_, W>],
     config: &Config,
     times: Times,
+    chronicle: &Rc<Chronicle>,
 ) -> Result<Handled, Error> {
     let now = account.now();
     let looks = Looks {
@@ -40,6 +44,7 @@ pub(crate) async fn sweep<W: World>(
         linger_until: times.looks_end.min(later(now, config.sweep_linger)),
         ends: times.ends,
         warned: Warned::default(),
+        chronicle: Rc::clone(chronicle),
     };
     if !config.sweep {
         looks
@@ -57,8 +62,9 @@ pub(crate) async fn sweep<W: World>(
         .zip(&groups)
         .map(|(site, groups)| sweep_at(account, site, config, &looks, groups).instrument(site.span()));
     let mut report = Report { groups: Some(watched), held: Some(0), missing_groups, ..Report::default() };
-    for (held, done) in join_all(at_sites).await {
+    for Swept { held, done, mostly_down } in join_all(at_sites).await {
         report.held = report.held.map(|others| others + held);
+        report.groups_mostly_down += mostly_down;
         for one in done {
             match one {
                 Ok(entries) => report.results.extend(entries),
@@ -88,29 +94,55 @@ fn by_cluster(clusters: &[&Cluster], groups: Vec<Group>) -> (Vec<Vec<Group>>, Ve
     (sorted, problems)
 }
 
-/// Sees every held instance of one cluster through. Gives how many there are, and what became of each.
+/// Sees every held instance of one cluster through.
 async fn sweep_at<W: World>(
     account: &W::Account,
     site: &Site<'_, W>,
     config: &Config,
     looks: &Looks,
     groups: &[Group],
-) -> (usize, Vec<Became>) {
+) -> Swept {
     let policy = site.policy(looks);
-    let rules = Rules { policy: &policy, looks };
+    let rules = Rules { policy: &policy, looks, cluster: site.cluster.name() };
     let world = site.world;
     let waiting = find(account, site, config, looks, groups).await;
     // Of an instance for which several hooks of ours may wait, each is a target.
     let ending = waiting.iter().filter(|one| one.target.cause().is_some());
     let held: BTreeSet<InstanceId> = ending.map(|one| one.target.instance.clone()).collect();
     let asked: BTreeSet<InstanceId> = waiting.iter().map(|one| one.target.instance.clone()).collect();
-    let left = async {
-        let left = leftovers::find(world, &rules, groups, &asked).await;
-        see_through(world, &rules, left).await
+    let beside = async {
+        let idle = idle(world, &rules, groups).await;
+        let left = async {
+            let left = leftovers::find(world, &rules, groups, &asked, &idle).await;
+            see_through(world, &rules, left).await
+        };
+        join(left, census::groups_mostly_down(world, &rules, groups, &idle)).await
     };
-    let (mut done, left) = join(see_through(world, &rules, waiting), left).await;
+    let (mut done, (left, mostly_down)) = join(see_through(world, &rules, waiting), beside).await;
     done.extend(left);
-    (held.len(), done)
+    Swept { held: held.len(), done, mostly_down }
+}
+
+/// What a sweep has found and done in one cluster.
+struct Swept {
+    /// How many instances are held.
+    held: usize,
+    /// What became of each.
+    done: Vec<Became>,
+    /// Of how many groups more than half of the nodes are down.
+    mostly_down: usize,
+}
+
+/// The nodes that take no work or are down, if there is a group for which that matters.
+async fn idle<W: World>(world: &W, rules: &Rules<'_>, groups: &[Group]) -> Vec<Idle> {
+    if rules.policy.pause || groups.iter().all(is_paused) {
+        return Vec::new();
+    }
+    world.idle_nodes().await.unwrap_or_else(|error| {
+        let what = "the nodes that take no work could not be listed: none is given back";
+        rules.looks.warned.failed(&error, what);
+        Vec::new()
+    })
 }
 
 /// Looks for every held instance of the watched groups, in an order that changes from minute to minute: if time runs

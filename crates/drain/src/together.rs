@@ -54,11 +54,12 @@ pub(crate) async fn see_through(world: &impl World, rules: &Rules<'_>, asked: Ve
     join_all(subjects.into_iter().map(|subject| async move {
         let subject = subject?;
         let target = &subject.target;
-        let span = tracing::info_span!(
+        let span = tracing::error_span!(
             "drain",
             instance_id = %target.instance,
             auto_scaling_group = target.group.as_ref().map(tracing::field::display),
             lifecycle_hook = target.hook.as_ref().map(tracing::field::display),
+            node_id = tracing::field::Empty,
         );
         reconcile(world, rules, subject).instrument(span).await.map_err(Rc::new)
     }))

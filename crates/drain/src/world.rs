@@ -13,15 +13,26 @@ pub use crate::aws::autoscaling::{Group, GroupInstance, Hook, Waiting};
 use crate::config::GroupSelection;
 use crate::error::Error;
 
-/// A node that takes no work, as the list of nodes shows it.
+/// A node that takes no work, or whose client is down, as the list of nodes shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Drained {
+pub struct Idle {
     /// The node.
     pub node: NodeId,
     /// Whether its client is down.
     pub down: bool,
-    /// Its newest drain.
-    pub last_drain: LastDrain,
+    /// Whether new allocations may be placed on it.
+    pub eligible: bool,
+    /// Its newest drain, if it has had one and the servers tell it.
+    pub last_drain: Option<LastDrain>,
+}
+
+/// Nodes, counted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Census {
+    /// How many there are.
+    pub nodes: usize,
+    /// How many of them are down.
+    pub down: usize,
 }
 
 /// The time.
@@ -111,8 +122,11 @@ pub trait World: Clock {
     /// Removes a node from the cluster.
     fn purge(&self, id: &NodeId) -> impl Future<Output = Result<(), Error>>;
 
-    /// The nodes that take no work and whose newest drain is known.
-    fn drained_nodes(&self) -> impl Future<Output = Result<Vec<Drained>, Error>>;
+    /// The nodes that take no work, and those whose clients are down.
+    fn idle_nodes(&self) -> impl Future<Output = Result<Vec<Idle>, Error>>;
+
+    /// How many nodes carry these instances' ids, and how many of them are down.
+    fn census(&self, instances: &[InstanceId]) -> impl Future<Output = Result<Census, Error>>;
 }
 
 /// What Auto Scaling's answer says of one of the instances that it was asked about.

@@ -77,6 +77,15 @@ fn operations_explains_every_reason_and_every_error() {
 }
 
 /// The IAM actions that the function's role may need: `deploy/iam/actions.json`.
+#[test]
+fn operations_explains_every_metric() {
+    let operations = read("docs/operations.md");
+    for (name, unit) in drain::metrics::NAMES {
+        let row = format!("| `{name}` | {unit} | ");
+        assert!(operations.contains(&row), "docs/operations.md lacks a row that begins with {row}");
+    }
+}
+
 fn actions() -> Vec<serde_json::Map<String, serde_json::Value>> {
     serde_json::from_str(&read("deploy/iam/actions.json")).unwrap()
 }

@@ -3,8 +3,8 @@
 /// The attribute by which a node tells which EC2 instance it runs on, set by Nomad's `env_aws` fingerprint.
 pub const INSTANCE_ID: &str = "unique.platform.aws.instance-id";
 
-/// Matches the nodes that take no work.
-pub const INELIGIBLE: &str = "SchedulingEligibility == \"ineligible\"";
+/// Matches the nodes that take no work, and those whose clients are down.
+pub const IDLE: &str = "SchedulingEligibility == \"ineligible\" or Status == \"down\"";
 
 /// The most instance ids in one expression.
 pub const MAX_IDS: usize = 100;

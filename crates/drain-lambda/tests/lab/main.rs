@@ -12,6 +12,8 @@ mod faults;
 mod harness;
 mod lookup;
 mod metadata;
+mod metrics;
+mod notifications;
 mod operators;
 mod outages;
 mod plain;

@@ -7,7 +7,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4::SigningParams;
 use bytes::Bytes;
 use drain_http::{HttpClient, Limits};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 
 use super::{AwsError, Service};
 use crate::config::AwsSettings;
@@ -17,12 +17,22 @@ use crate::config::AwsSettings;
 pub struct Aws {
     http: HttpClient,
     settings: AwsSettings,
+    /// The trace of the invocation for which AWS is called.
+    trace: Option<HeaderValue>,
 }
 
 impl Aws {
     /// AWS over this HTTP stack.
     pub fn new(http: HttpClient, settings: AwsSettings) -> Self {
-        Self { http, settings }
+        Self { http, settings, trace: None }
+    }
+
+    /// The same, where each call is part of a trace. AWS recognises by it a function that calls itself, too (AWS Lambda
+    /// Developer Guide, "Recursive loop detection").
+    #[must_use]
+    pub fn traced(self, trace_id: Option<&str>) -> Self {
+        let trace = trace_id.and_then(|id| HeaderValue::from_str(id).ok());
+        Self { trace, ..self }
     }
 
     /// The region that is called.
@@ -70,6 +80,10 @@ impl Aws {
         let (instructions, _) =
             sign(signable, &params).map_err(|error| not_signable(error.into()))?.into_parts();
         instructions.apply_to_request_http1x(&mut request);
+        if let Some(trace) = &self.trace {
+            // Not signed: X-Ray's own daemons may change it.
+            request.headers_mut().insert("x-amzn-trace-id", trace.clone());
+        }
 
         self.http
             .send(request, limits)

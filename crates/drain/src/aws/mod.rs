@@ -1,7 +1,7 @@
 //! Calls to AWS: signed (Signature Version 4), sent on the HTTP stack that Nomad's calls use too.
 //!
 //! Two protocols serve every call that this product makes: JSON 1.1 (SSM and Secrets Manager) and Query with XML answers
-//! (EC2, Auto Scaling and STS). Why there is no SDK: docs/decisions/0002.
+//! (EC2, Auto Scaling, SNS and STS). Why there is no SDK: docs/decisions/0002.
 
 pub mod autoscaling;
 mod call;
@@ -11,6 +11,7 @@ mod json;
 mod permission;
 mod query;
 pub mod secrets_manager;
+pub mod sns;
 pub mod ssm;
 pub mod sts;
 
@@ -30,6 +31,8 @@ pub enum Service {
     Ec2,
     /// Secrets Manager.
     SecretsManager,
+    /// Simple Notification Service.
+    Sns,
     /// Systems Manager.
     Ssm,
     /// Security Token Service.
@@ -38,7 +41,8 @@ pub enum Service {
 
 impl Service {
     /// Every service.
-    pub const ALL: [Self; 5] = [Self::AutoScaling, Self::Ec2, Self::SecretsManager, Self::Ssm, Self::Sts];
+    pub const ALL: [Self; 6] =
+        [Self::AutoScaling, Self::Ec2, Self::SecretsManager, Self::Sns, Self::Ssm, Self::Sts];
 
     /// Its name in host names and in the scope of a signature.
     pub(crate) fn endpoint_prefix(self) -> &'static str {
@@ -46,6 +50,7 @@ impl Service {
             Self::AutoScaling => "autoscaling",
             Self::Ec2 => "ec2",
             Self::SecretsManager => "secretsmanager",
+            Self::Sns => "sns",
             Self::Ssm => "ssm",
             Self::Sts => "sts",
         }
@@ -57,6 +62,7 @@ impl Service {
             Self::AutoScaling => "AWS_ENDPOINT_URL_AUTO_SCALING",
             Self::Ec2 => "AWS_ENDPOINT_URL_EC2",
             Self::SecretsManager => "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            Self::Sns => "AWS_ENDPOINT_URL_SNS",
             Self::Ssm => "AWS_ENDPOINT_URL_SSM",
             Self::Sts => "AWS_ENDPOINT_URL_STS",
         }

@@ -4,6 +4,7 @@ mod cluster;
 mod document;
 mod duration;
 mod groups;
+mod notifications;
 mod overrides;
 mod reader;
 mod stored;
@@ -22,6 +23,7 @@ use cluster::Whole;
 pub use cluster::{AgentUrl, ClusterConfig, NodeLookup};
 pub use document::{ClusterDocument, ClusterSection};
 pub use groups::{GroupPattern, GroupSelection, HOLD_TAG, WATCH_TAG, is_on};
+pub use notifications::Notifications;
 use reader::Reader;
 pub use stored::{Place, Purpose};
 pub(crate) use tls::Stored;
@@ -62,6 +64,10 @@ pub struct Config {
     pub on_scheduled_change: bool,
     /// Whether the nodes of ended instances are purged (`PURGE_NODES`).
     pub purge_nodes: bool,
+    /// Who is told what happens (`NOTIFY_TOPIC_ARN`, `NOTIFY_WEBHOOK_PARAMETER`).
+    pub notifications: Notifications,
+    /// `METRICS_NAMESPACE`.
+    pub metrics_namespace: String,
     /// See [`Config::sweep_hooks`].
     sweep_hooks: Vec<HookName>,
 }
@@ -125,7 +131,7 @@ impl Config {
         use variables as var;
 
         let mut reader = Reader::new(&lookup);
-        let mut warnings = reader.set_for_nothing(variables::NOT_READ_YET);
+        let mut warnings = Vec::new();
         let sweep = reader.boolean(&var::SWEEP).unwrap_or_default();
         let hooks = reader.names(&var::LIFECYCLE_HOOK_NAME, HookName::parse);
         let sweep_hooks =
@@ -161,11 +167,15 @@ impl Config {
             None => ClusterConfig::read(&mut reader, &whole, &mut warnings)
                 .map(|cluster| NomadClusters::One(Box::new(cluster))),
         };
+        let notifications = Notifications::read(&mut reader);
+        let metrics_namespace = reader.name(&var::METRICS_NAMESPACE, notifications::namespace);
         let aws = reader.aws();
 
         match (clusters, reader.into_problems()) {
             (Some(clusters), problems) if problems.is_empty() => Ok(Self {
                 clusters,
+                notifications,
+                metrics_namespace: metrics_namespace.unwrap_or_default(),
                 hooks,
                 sweep,
                 sweep_linger,

@@ -184,12 +184,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One sentence for each of `names` that is set.
-    pub(super) fn set_for_nothing(&self, names: &[&str]) -> Vec<String> {
-        let set = names.iter().filter(|name| self.value(name).is_some());
-        set.map(|name| format!("{name} is set, and this version does not read it")).collect()
-    }
-
     /// The region in which AWS is called, and the variable that says so.
     fn named_region(&self) -> Option<(&'static str, String)> {
         ["AWS_REGION", REGION.name].into_iter().find_map(|name| Some((name, self.value(name)?)))

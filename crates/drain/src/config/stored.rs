@@ -41,6 +41,8 @@ pub enum Purpose {
     Key,
     /// The document of the clusters.
     Clusters,
+    /// The address of the webhook.
+    Webhook,
 }
 
 impl Purpose {
@@ -52,6 +54,7 @@ impl Purpose {
             Self::Certificate => "NOMAD_CLIENT_CERT_PARAMETER",
             Self::Key => "NOMAD_CLIENT_KEY_PARAMETER",
             Self::Clusters => "CLUSTERS_PARAMETER",
+            Self::Webhook => "NOTIFY_WEBHOOK_PARAMETER",
         }
     }
 }
@@ -64,6 +67,7 @@ impl fmt::Display for Purpose {
             Self::Certificate => "the client certificate for Nomad",
             Self::Key => "the key of the client certificate for Nomad",
             Self::Clusters => "the document of the Nomad clusters",
+            Self::Webhook => "the address of the webhook",
         })
     }
 }

@@ -166,7 +166,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> T
     {
         let variable = match purpose {
             Purpose::Authorities => set.first().copied().unwrap_or(&var::NOMAD_CACERT),
-            Purpose::Certificate | Purpose::Key | Purpose::Token | Purpose::Clusters => {
+            Purpose::Certificate | Purpose::Key | Purpose::Token | Purpose::Clusters | Purpose::Webhook => {
                 &var::NOMAD_CLIENT_CERT
             }
         };

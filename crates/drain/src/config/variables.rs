@@ -262,10 +262,22 @@ variables! {
         format: "number from 1 on",
         meaning: "How many nodes of a group drain at once, more or less. The sweep starts the next ones, in the order in which their hooks began; those that wait take no work and are kept alive, and nobody waits for longer than leaves time for its drain. What EC2 and AWS Health announce does not wait. Needs `SWEEP`. Without it, any number."
     }
+    NOTIFY_TOPIC_ARN {
+        default: "",
+        format: "ARN of an SNS topic",
+        meaning: "Where it is said that drains have started, finished, timed out or failed. Never a FIFO topic."
+    }
+    NOTIFY_WEBHOOK_PARAMETER {
+        default: "",
+        format: "SSM parameter, or a secret's ARN",
+        meaning: "Holds the address of a webhook that is told the same, as Slack wants it: `{\"text\": \"…\"}`."
+    }
+    METRICS_NAMESPACE {
+        default: "NomadDrain",
+        format: "text",
+        meaning: "CloudWatch namespace of the metrics. Give each deployment of an account its own, so that their alarms do not mix."
+    }
 }
-
-/// Names that are set aside for later versions. Who sets one should learn that it does nothing yet.
-pub(super) const NOT_READ_YET: &[&str] = &["NOTIFY_TOPIC_ARN", "NOTIFY_WEBHOOK_PARAMETER"];
 
 /// The table for the README.
 pub fn markdown_table() -> String {

@@ -8,9 +8,10 @@ use drain_core::observation::Target;
 use drain_core::policy::ActionResult;
 use drain_http::HttpClient;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
+use super::gate::{Calls, Gate};
 use super::{Budget, Patience, auto_scaling, budget, retry};
 use crate::aws::{Aws, secrets_manager, ssm};
 use crate::config::{AwsSettings, GroupSelection, Place, Purpose};
@@ -27,17 +28,17 @@ pub struct LiveAccount {
     pub(super) budget: Budget,
     /// When the ends of a group's instances began, as Auto Scaling said in this invocation.
     pub(super) ends_begun: Mutex<BTreeMap<GroupName, BTreeMap<InstanceId, Timestamp>>>,
-    calls: Semaphore,
+    calls: Gate,
 }
 
 impl LiveAccount {
     /// The account as it is reached from here.
-    pub fn new(settings: &AwsSettings, web: &HttpClient, budget: Budget) -> Self {
+    pub fn new(settings: &AwsSettings, web: &HttpClient, budget: Budget, trace_id: Option<&str>) -> Self {
         Self {
-            aws: Aws::new(web.clone(), settings.clone()),
+            aws: Aws::new(web.clone(), settings.clone()).traced(trace_id),
             budget,
             ends_begun: Mutex::default(),
-            calls: Semaphore::new(AT_ONCE),
+            calls: Gate::new(AT_ONCE),
         }
     }
 
@@ -50,16 +51,47 @@ impl LiveAccount {
         retry::retrying(self.budget, &self.calls, patience, call).await
     }
 
+    /// AWS, for calls that are none of the work: they wait for nobody's turn and are not counted.
+    pub(crate) fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
+    /// What such a call may take.
+    pub(crate) fn time_for_one_call(&self) -> Duration {
+        self.budget.for_one_call()
+    }
+
+    /// Reads a value that AWS keeps for us, once and within this time, beside the work.
+    pub(crate) async fn stored_once(
+        &self,
+        purpose: Purpose,
+        place: &Place,
+        timeout: Duration,
+    ) -> Result<Zeroizing<String>, Error> {
+        self.read(purpose, place, timeout.min(self.time_for_one_call())).await
+    }
+
+    /// The calls to AWS so far.
+    pub(crate) fn calls(&self) -> Calls {
+        self.calls.calls()
+    }
+
     /// Reads a value that AWS keeps for us.
     pub(crate) async fn stored(&self, purpose: Purpose, place: &Place) -> Result<Zeroizing<String>, Error> {
-        self.ask(Patience::Briefly, async |timeout| {
-            let read = match place {
-                Place::Parameter(name) => ssm::get_parameter(&self.aws, name, timeout).await,
-                Place::Secret(id) => secrets_manager::get_secret_value(&self.aws, id, timeout).await,
-            };
-            read.map_err(|error| Error::stored(purpose, place, self.aws.region(), error))
-        })
-        .await
+        self.ask(Patience::Briefly, async |timeout| self.read(purpose, place, timeout).await).await
+    }
+
+    async fn read(
+        &self,
+        purpose: Purpose,
+        place: &Place,
+        timeout: Duration,
+    ) -> Result<Zeroizing<String>, Error> {
+        let read = match place {
+            Place::Parameter(name) => ssm::get_parameter(&self.aws, name, timeout).await,
+            Place::Secret(id) => secrets_manager::get_secret_value(&self.aws, id, timeout).await,
+        };
+        read.map_err(|error| Error::stored(purpose, place, self.aws.region(), error))
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Live, Patience, nomad, retry};
 use crate::aws::ec2;
 use crate::config::{ConfigurationError, NodeLookup};
 use crate::error::{Causes, Error};
+use crate::world::Census;
 
 /// Nodes as the servers showed them.
 type Nodes = Vec<nomad_client::Node>;
@@ -25,6 +26,27 @@ pub(super) async fn by_attribute(
     }
     let found = live.by_attribute(instances).await?;
     found.into_iter().map(|(instance, nodes)| Ok((instance, ours(&nodes)?))).collect()
+}
+
+/// Counts the nodes that carry the instances' ids. Nothing is done to any of them, so that none is read.
+pub(super) async fn census(live: &Live<'_>, instances: &[InstanceId]) -> Result<Census, Error> {
+    let ids: Vec<&str> = instances.iter().map(InstanceId::as_str).collect();
+    let room = live.nomad().await?.servers.filter_room();
+    let pieces = filter::pieces(&ids, room);
+    let counts = pieces.iter().map(async |piece| {
+        let filter = filter::on_instances(piece.iter().copied());
+        let stubs =
+            live.ask_nomad(async |servers, timeout| servers.nodes(Some(&filter), timeout).await).await?;
+        Ok::<_, Error>(Census {
+            nodes: stubs.len(),
+            down: stubs.iter().filter(|stub| stub.status == "down").count(),
+        })
+    });
+    let counts = try_join_all(counts).await?.into_iter();
+    Ok(counts.fold(Census::default(), |all, some| Census {
+        nodes: all.nodes + some.nodes,
+        down: all.down + some.down,
+    }))
 }
 
 /// For an instance whose id no node carries, or whose agent is to be asked in any case.

@@ -4,12 +4,13 @@ mod account;
 mod auto_scaling;
 mod budget;
 mod connection;
+mod gate;
 mod kept;
 mod lookup;
 mod nomad;
 mod retry;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,16 +21,18 @@ use drain_core::observation::{Allocation, Node, Sight};
 use drain_http::HttpClient;
 use jiff::{SignedDuration, Timestamp};
 use nomad_client::{NomadClient, NomadError, filter};
-use tokio::sync::{Mutex, OnceCell, Semaphore};
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::cluster::Cluster;
 use crate::config::ClusterConfig;
 use crate::error::Error;
-use crate::world::{Clock, Drained, World};
+use crate::world::{Census, Clock, Idle, World};
 
 pub use account::LiveAccount;
 pub use budget::Budget;
 use connection::Connection;
+pub(crate) use gate::Calls;
+use gate::Gate;
 pub use kept::Kept;
 use retry::Patience;
 
@@ -47,7 +50,9 @@ pub struct Live<'a> {
     sight: OnceCell<Sight>,
     /// The private addresses that EC2 gave.
     addresses: RefCell<BTreeMap<InstanceId, String>>,
-    nomad_calls: Semaphore,
+    nomad_calls: Gate,
+    /// How often Nomad has refused the token for good.
+    refusals: Cell<usize>,
 }
 
 impl<'a> Live<'a> {
@@ -62,7 +67,8 @@ impl<'a> Live<'a> {
             nomad: Mutex::default(),
             sight: OnceCell::new(),
             addresses: RefCell::default(),
-            nomad_calls: Semaphore::new(at_once),
+            nomad_calls: Gate::new(at_once),
+            refusals: Cell::default(),
         }
     }
 
@@ -94,12 +100,28 @@ impl<'a> Live<'a> {
     async fn with_token<T>(&self, call: impl AsyncFn(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         let nomad = self.nomad().await?;
         match call(&nomad).await {
-            Err(error @ Error::NomadTokenRefused { .. }) => match self.nomad_anew(&nomad).await? {
-                Some(anew) => call(&anew).await,
-                None => Err(error),
-            },
+            Err(error @ Error::NomadTokenRefused { .. }) => {
+                let answer = match self.nomad_anew(&nomad).await? {
+                    Some(anew) => call(&anew).await,
+                    None => Err(error),
+                };
+                if matches!(answer, Err(Error::NomadTokenRefused { .. })) {
+                    self.refusals.set(self.refusals.get() + 1);
+                }
+                answer
+            }
             answer => answer,
         }
+    }
+
+    /// The calls to Nomad so far.
+    pub(crate) fn calls(&self) -> Calls {
+        self.nomad_calls.calls()
+    }
+
+    /// How often Nomad has refused the token, and one that was read anew.
+    pub(crate) fn refusals(&self) -> usize {
+        self.refusals.get()
     }
 }
 
@@ -185,9 +207,12 @@ impl World for Live<'_> {
         }
     }
 
-    async fn drained_nodes(&self) -> Result<Vec<Drained>, Error> {
-        let list =
-            self.ask_nomad(async |servers, timeout| servers.nodes(Some(filter::INELIGIBLE), timeout).await);
-        Ok(list.await?.iter().filter_map(nomad::drained).collect())
+    async fn idle_nodes(&self) -> Result<Vec<Idle>, Error> {
+        let list = self.ask_nomad(async |servers, timeout| servers.nodes(Some(filter::IDLE), timeout).await);
+        Ok(list.await?.iter().filter_map(nomad::idle).collect())
+    }
+
+    async fn census(&self, instances: &[InstanceId]) -> Result<Census, Error> {
+        lookup::census(self, instances).await
     }
 }

@@ -13,7 +13,7 @@ use nomad_client::visibility::{Sees, sees_every_namespace};
 use super::Live;
 use crate::error::Error;
 use crate::reconcile::READ_JOB;
-use crate::world::Drained;
+use crate::world::Idle;
 
 /// What a node's JSON shows.
 pub(super) fn node(node: &wire::Node) -> Result<Node, Error> {
@@ -30,17 +30,12 @@ pub(super) fn node(node: &wire::Node) -> Result<Node, Error> {
     })
 }
 
-/// What the list shows of a node that takes no work; `None` if its newest drain is not known. Servers before Nomad 1.3
-/// ignore the filter and list every node.
-pub(super) fn drained(stub: &wire::NodeStub) -> Option<Drained> {
-    if stub.scheduling_eligibility != "ineligible" {
-        return None;
-    }
-    Some(Drained {
-        node: NodeId::parse(&stub.id).ok()?,
-        down: stub.status == "down",
-        last_drain: last_drain(stub.last_drain.as_ref()?),
-    })
+/// What the list shows of a node that takes no work, or is down. Servers before Nomad 1.3 ignore the filter and list every
+/// node.
+pub(super) fn idle(stub: &wire::NodeStub) -> Option<Idle> {
+    let (down, eligible) = (stub.status == "down", stub.scheduling_eligibility != "ineligible");
+    let node = NodeId::parse(&stub.id).ok().filter(|_| down || !eligible)?;
+    Some(Idle { node, down, eligible, last_drain: stub.last_drain.as_ref().map(last_drain) })
 }
 
 /// What a request looks like on the wire.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Budget;
+use super::gate::Gate;
 use crate::error::{Causes, Error};
 
 /// How often a server is asked that refuses the connection: for the second or two in which it may be starting again.
@@ -39,11 +39,11 @@ pub(super) fn backoff(attempts: u32) -> SignedDuration {
     SignedDuration::try_from(span.mul_f64(fastrand::f64())).unwrap_or_default()
 }
 
-/// Tries `call` again while it fails in a way that may pass. The last failure is the answer. `at_once` bounds how many
+/// Tries `call` again while it fails in a way that may pass. The last failure is the answer. `gate` bounds how many
 /// calls are made at a time.
 pub(super) async fn retrying<T>(
     budget: Budget,
-    at_once: &Semaphore,
+    gate: &Gate,
     patience: Patience,
     call: impl AsyncFn(Duration) -> Result<T, Error>,
 ) -> Result<T, Error> {
@@ -51,7 +51,7 @@ pub(super) async fn retrying<T>(
     let mut attempts = 0;
     let mut earlier = None;
     loop {
-        let error = match once(budget, at_once, &call).await {
+        let error = match once(budget, gate, &call).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error.or_earlier(earlier),
         };
@@ -65,6 +65,7 @@ pub(super) async fn retrying<T>(
         if exhausted || !error.is_transient() || !budget.pause(pause).await {
             return Err(error);
         }
+        gate.again();
         tracing::warn!(attempts, "trying again after: {}", Causes(&error));
         earlier = Some(error);
     }
@@ -73,14 +74,14 @@ pub(super) async fn retrying<T>(
 /// One attempt, if there is time for one.
 pub(super) async fn once<T>(
     budget: Budget,
-    at_once: &Semaphore,
+    gate: &Gate,
     call: impl AsyncFn(Duration) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    // The semaphore is never closed; a permit lasts as long as the call.
-    let _permit = at_once.acquire().await.ok();
-    let timeout = budget.for_one_call();
-    if timeout < SHORTEST_CALL {
-        return Err(Error::OutOfTime);
-    }
-    call(timeout).await
+    gate.pass(
+        || budget.for_one_call(),
+        async |timeout| {
+            if timeout < SHORTEST_CALL { Err(Error::OutOfTime) } else { call(timeout).await }
+        },
+    )
+    .await
 }

@@ -1,6 +1,6 @@
 //! A look: everything that the next decision depends on.
 
-use drain_core::ids::InstanceId;
+use drain_core::ids::{InstanceId, NodeId};
 use drain_core::observation::{Allocations, HookSettings, Node, Nodes, Obstacle, Origin, SeenNode, Sight};
 
 use jiff::Timestamp;
@@ -106,7 +106,12 @@ impl<W: World> Case<'_, W> {
         if seen.iter().any(older) {
             return Nodes::Unknown(Obstacle::Stale);
         }
-        self.known = seen.iter().map(|seen| seen.node.id.clone()).collect();
+        let known: Vec<NodeId> = seen.iter().map(|seen| seen.node.id.clone()).collect();
+        if known != self.known {
+            let ids: Vec<&str> = known.iter().map(NodeId::as_str).collect();
+            tracing::Span::current().record("node_id", ids.join(","));
+            self.known = known;
+        }
         nodes
     }
 
@@ -197,6 +202,7 @@ impl<W: World> Case<'_, W> {
         let drains = nodes.iter().any(|seen| seen.node.drain.is_some() || !seen.node.eligible);
         if let Some(request) = self.unanswered.take() {
             if took_effect(&request, nodes) {
+                self.tell_posted(&request);
                 self.begun = Some(request);
             } else {
                 self.failures += 1;

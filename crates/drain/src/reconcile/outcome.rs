@@ -114,6 +114,7 @@ impl<W: World> Case<'_, W> {
 
     /// One entry for each node, or one for the instance if it has none.
     fn report(&self, outcome: Outcome, reason: Reason, told: &str) -> Vec<ReportEntry> {
+        self.tell_end(outcome, reason);
         let target = &self.seen.target;
         let message = words::with_hook(told, outcome);
         tracing::info!(outcome = outcome.as_str(), reason = reason.as_str(), "{message}");

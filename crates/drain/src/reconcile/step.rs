@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::case::{Case, Found};
 use super::{later, note, words};
+use crate::chronicle::What;
 use crate::error::Error;
 use crate::report::ReportEntry;
 use crate::world::{Account as _, World, member_of};
@@ -65,6 +66,7 @@ impl<W: World> Case<'_, W> {
                     "{}",
                     words::drain_posted(&self.seen, &request, self.policy(), self.world.now()),
                 );
+                self.tell_posted(&request);
                 self.written.insert(request.node.clone(), index);
                 self.failures = 0;
                 self.begun = Some(request);
@@ -166,6 +168,7 @@ impl<W: World> Case<'_, W> {
                 tracing::debug!("the lifecycle action was kept alive by a heartbeat");
                 hold.last_heartbeat = Some(now);
                 self.fresh = true;
+                self.tell(What::HeartbeatSent);
             }
             Err(error) if error.is_no_active_action() => hold.ended = true,
             Err(_) if denied => hold.heartbeats_denied = true,
@@ -173,6 +176,7 @@ impl<W: World> Case<'_, W> {
                 note(&error, "the heartbeat did not get through");
                 // What will not pass is not tried again by this invocation.
                 hold.heartbeats_failed = !error.is_transient();
+                self.tell(What::HeartbeatFailed);
                 let next = self.next_attempt();
                 if next > self.time_left() {
                     return Some(self.unavailable());
@@ -211,7 +215,10 @@ impl<W: World> Case<'_, W> {
         let denied = outcome.as_ref().is_err_and(|error| self.warn_if_denied(error));
         let Some(hold) = &mut self.seen.hold else { return Ok(None) };
         match outcome {
-            Ok(()) => return Ok(Some(self.entries(Outcome::from(result), reason))),
+            Ok(()) => {
+                self.tell_released(result, reason);
+                return Ok(Some(self.entries(Outcome::from(result), reason)));
+            }
             Err(error) if error.is_no_active_action() => hold.ended = true,
             Err(_) if denied => hold.completion_denied = true,
             Err(error) => {

@@ -17,7 +17,7 @@ use nomad_client::NomadError;
 use super::*;
 use crate::aws::AwsError;
 use crate::config::GroupSelection;
-use crate::world::{Account, Clock, Drained, Group, GroupInstance, Hook, Waiting};
+use crate::world::{Account, Census, Clock, Group, GroupInstance, Hook, Idle, Waiting};
 
 /// What becomes of a POST.
 #[derive(Clone, Copy, Debug)]
@@ -202,8 +202,12 @@ impl World for Scripted {
         Ok(())
     }
 
-    async fn drained_nodes(&self) -> Result<Vec<Drained>, Error> {
+    async fn idle_nodes(&self) -> Result<Vec<Idle>, Error> {
         Ok(Vec::new())
+    }
+
+    async fn census(&self, _instances: &[InstanceId]) -> Result<Census, Error> {
+        Ok(Census::default())
     }
 
     async fn make_ineligible(&self, _id: &NodeId) -> Result<(), Error> {
@@ -265,8 +269,9 @@ async fn run(world: &Scripted, hold: Option<Hold>) -> Result<Vec<ReportEntry>, E
         linger_until: noon() + SignedDuration::from_secs(55),
         ends: noon() + SignedDuration::from_secs(59),
         warned: Warned::default(),
+        chronicle: Rc::default(),
     };
-    let rules = Rules { policy: &policy, looks: &looks };
+    let rules = Rules { policy: &policy, looks: &looks, cluster: None };
     let target = Target {
         instance: instance(),
         group: GroupName::parse("workers").ok(),
@@ -291,8 +296,9 @@ async fn give_back(world: &Scripted, ago: SignedDuration) -> Vec<ReportEntry> {
         linger_until: world.now() + SignedDuration::from_secs(30),
         ends: world.now() + SignedDuration::from_secs(50),
         warned: Warned::default(),
+        chronicle: Rc::default(),
     };
-    let rules = Rules { policy: &policy, looks: &looks };
+    let rules = Rules { policy: &policy, looks: &looks, cluster: None };
     let target = Target {
         instance: instance(),
         group: GroupName::parse("workers").ok(),

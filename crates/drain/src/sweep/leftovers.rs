@@ -5,13 +5,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use drain_core::decide::{is_of_a_termination, may_come_back};
-use drain_core::ids::{GroupName, InstanceId};
-use drain_core::observation::{Ending, Errand, Member, Origin, Target};
+use drain_core::ids::{GroupName, InstanceId, NodeId};
+use drain_core::observation::{Ending, Errand, LastDrain, Member, Origin, Target};
 
 use super::is_paused;
 use crate::reconcile::Rules;
 use crate::together::Asked;
-use crate::world::{Account as _, Drained, Group, GroupInstance, World};
+use crate::world::{Account as _, Group, GroupInstance, Idle, World};
+
+/// A node that takes no work, and why.
+struct Drained {
+    node: NodeId,
+    down: bool,
+    last_drain: LastDrain,
+}
 
 /// What is worth asking about, besides those who are looked after already. Only of instances whose groups are watched: a cluster may span accounts and regions, and
 /// there Auto Scaling would not know instances that live.
@@ -20,25 +27,18 @@ pub(super) async fn find(
     rules: &Rules<'_>,
     groups: &[Group],
     others: &BTreeSet<InstanceId>,
+    idle: &[Idle],
 ) -> Vec<Asked> {
     let watched: BTreeSet<&str> =
         groups.iter().filter(|group| !is_paused(group)).map(|group| group.name.as_str()).collect();
     if watched.is_empty() || rules.policy.pause {
         return Vec::new();
     }
-    let drained = match world.drained_nodes().await {
-        Ok(drained) => drained,
-        Err(error) => {
-            rules
-                .looks
-                .warned
-                .failed(&error, "the nodes that take no work could not be listed: none is given back");
-            return Vec::new();
-        }
-    };
+    let drained = idle.iter().filter(|node| !node.eligible).filter_map(|node| {
+        Some(Drained { node: node.node.clone(), down: node.down, last_drain: node.last_drain.clone()? })
+    });
     let now = world.now();
     let candidates: Vec<(InstanceId, Errand, Drained)> = drained
-        .into_iter()
         .filter_map(|drained| {
             let instance = InstanceId::parse(&drained.last_drain.stamp()?.instance).ok()?;
             let errand = if !drained.down && may_come_back(&drained.last_drain, rules.policy, now) {

@@ -1,6 +1,6 @@
 //! From the words of the lab's model to those of the decision. The real function reads the same out of JSON.
 
-use drain::world::Drained;
+use drain::world::Idle;
 use drain_core::ids::NodeId;
 use drain_core::observation as seen;
 use drain_lab::nomad as lab;
@@ -26,11 +26,11 @@ pub(crate) fn node(view: &lab::NodeView) -> seen::Node {
     }
 }
 
-/// A node that takes no work, as the list shows it.
-pub(crate) fn drained(view: &lab::NodeView) -> Option<Drained> {
-    let last_drain = view.last_drain.as_ref().map(last_drain).filter(|_| !view.eligible)?;
-    let down = view.status == lab::NodeStatus::Down;
-    Some(Drained { node: NodeId::parse(&view.id).unwrap(), down, last_drain })
+/// A node that takes no work, or is down, as the list shows it.
+pub(crate) fn idle(view: &lab::NodeView) -> Option<Idle> {
+    let (down, eligible) = (view.status == lab::NodeStatus::Down, view.eligible);
+    let last_drain = view.last_drain.as_ref().map(last_drain);
+    (down || !eligible).then(|| Idle { node: NodeId::parse(&view.id).unwrap(), down, eligible, last_drain })
 }
 
 fn by_hand(view: &lab::NodeView) -> seen::ByHand {

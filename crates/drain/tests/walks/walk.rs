@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use drain::chronicle::Chronicle;
 use drain::{Error, Handled, Site, Times, event, serve};
 use jiff::{SignedDuration, Timestamp};
 
@@ -94,7 +95,8 @@ impl Walk {
         let ground = Rc::clone(&self.ground);
         let future = Box::pin(async move {
             let site = Site { cluster: &ground.cluster, world: &world };
-            serve(&world, std::slice::from_ref(&site), &ground.config, event, times).await
+            let chronicle = Rc::new(Chronicle::default());
+            serve(&world, std::slice::from_ref(&site), &ground.config, event, times, &chronicle).await
         });
         self.running.push(Invocation { number, mail, future, gate, cut_off });
         self.poll(self.running.len() - 1, Granted::Nobody);

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use drain::Error;
 use drain::aws::AwsError;
 use drain::config::GroupSelection;
-use drain::world::{Account, Clock, Drained, Group, GroupInstance, Hook, Waiting, World};
+use drain::world::{Account, Census, Clock, Group, GroupInstance, Hook, Idle, Waiting, World};
 use drain_core::decide::DrainRequest;
 use drain_core::ids::{GroupName, HookName, InstanceId, NodeId};
 use drain_core::observation::{Allocation, Node, Sight, Target};
@@ -117,6 +117,7 @@ impl Walked {
             tags,
             has_warm_pool: true,
             waiting: self.members(&settings.name, false),
+            in_service: Vec::new(),
         }
     }
 
@@ -251,9 +252,13 @@ impl World for Walked {
         self.call(Call::Purge, id.as_str(), purge).await
     }
 
-    async fn drained_nodes(&self) -> Result<Vec<Drained>, Error> {
-        let list = || Ok(self.ground.nomad.nodes().iter().filter_map(translate::drained).collect());
+    async fn idle_nodes(&self) -> Result<Vec<Idle>, Error> {
+        let list = || Ok(self.ground.nomad.nodes().iter().filter_map(translate::idle).collect());
         self.call(Call::Drained, "", list).await
+    }
+
+    async fn census(&self, _instances: &[InstanceId]) -> Result<Census, Error> {
+        Ok(Census::default())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drain_core::ids::GroupName;
+use drain_core::ids::{GroupName, InstanceId};
 use drain_http::Limits;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -17,7 +17,7 @@ pub const MAX_GROUPS: usize = 100;
 
 /// The largest page of groups that is read, in bytes. Every member is described in about 700 bytes, and there is no
 /// way to ask for fewer fields or only for some states: this is room for 48,000 members on one page. It is held once, and
-/// of its members only those that wait are kept; that fits into the smallest Lambda function.
+/// of its members only ids are kept; that fits into the smallest Lambda function.
 const LARGEST_PAGE: usize = 32 * 1024 * 1024;
 
 /// Which groups to describe.
@@ -43,6 +43,8 @@ pub struct Group {
     pub has_warm_pool: bool,
     /// Its members, without the warm pool's, that a lifecycle hook holds.
     pub waiting: Vec<Waiting>,
+    /// Its members that are `InService`.
+    pub in_service: Vec<InstanceId>,
 }
 
 /// Describes groups, [`MAX_GROUPS`] a page. IAM: `autoscaling:DescribeAutoScalingGroups` on `*`.
@@ -112,6 +114,7 @@ impl Described<'_> {
             name: skip_invalid("a group", GroupName::parse(&self.auto_scaling_group_name))?,
             tags: self.tags.members.into_iter().map(|tag| (tag.key, tag.value)).collect(),
             has_warm_pool: self.warm_pool_configuration.is_some() || self.warm_pool_size.unwrap_or(0) > 0,
+            in_service: self.instances.in_service(),
             waiting: self.instances.waiting(),
         })
     }

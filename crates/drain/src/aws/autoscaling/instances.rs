@@ -116,7 +116,10 @@ fn group_instances(operation: &str, xml: &str) -> Result<Page<GroupInstance>, Aw
     Ok(Page { items: items.collect(), next: token(described.next_token) })
 }
 
-/// `<Instances>`, of which only those that wait are kept. A group may have thousands of members.
+/// The state of a member that serves.
+const IN_SERVICE: &str = "InService";
+
+/// `<Instances>`, of which only those that wait or serve are kept. A group may have thousands of members.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct HeldMembers<'a> {
@@ -135,8 +138,15 @@ struct Member<'a> {
 }
 
 impl HeldMembers<'_> {
+    /// Those in service. What is no instance is left out without a word: Auto Scaling has none.
+    pub(super) fn in_service(&self) -> Vec<InstanceId> {
+        let members = self.members.iter().filter(|member| member.lifecycle_state == IN_SERVICE);
+        members.filter_map(|member| InstanceId::parse(&member.instance_id).ok()).collect()
+    }
+
+    /// Those that wait.
     pub(super) fn waiting(self) -> Vec<Waiting> {
-        let members = self.members.into_iter();
+        let members = self.members.into_iter().filter(|member| member.lifecycle_state != IN_SERVICE);
         let waiting = members.filter_map(|member| {
             let instance = instance_id(&member.instance_id)?;
             Some(Waiting { instance, state: member.lifecycle_state.into_owned() })
@@ -158,7 +168,7 @@ fn held<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Member<'de>>, 
         fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
             let mut held = Vec::new();
             while let Some(member) = members.next_element::<Member<'de>>()? {
-                if member.lifecycle_state.ends_with(":Wait") {
+                if member.lifecycle_state.ends_with(":Wait") || member.lifecycle_state == IN_SERVICE {
                     held.push(member);
                 }
             }

@@ -91,19 +91,6 @@ fn a_token_in_the_place_of_its_parameters_name_is_not_repeated() {
 }
 
 #[test]
-fn a_variable_that_does_nothing_yet_is_a_warning_without_its_value() {
-    let config = parse(&[
-        ("ENV", "p"),
-        ("REGION", "r"),
-        ("NOTIFY_TOPIC_ARN", "arn:aws:sns:eu-west-1:123456789012:drains"),
-        ("NOTIFY_WEBHOOK_PARAMETER", ""),
-    ])
-    .unwrap();
-    assert_eq!(config.warnings, ["NOTIFY_TOPIC_ARN is set, and this version does not read it"]);
-    assert_eq!(parse(&[("ENV", "p"), ("REGION", "r")]).unwrap().warnings, [""; 0]);
-}
-
-#[test]
 fn a_limit_below_one_would_never_let_anything_drain() {
     for value in ["0", "-1", "many", "1.5", "99999999999"] {
         let refused = parse(&[("ENV", "p"), ("REGION", "r"), ("MAX_DRAINS_PER_GROUP", value)]).unwrap_err();
@@ -112,11 +99,4 @@ fn a_limit_below_one_would_never_let_anything_drain() {
     }
     let hook = parse(&[("ENV", "p"), ("REGION", "r"), ("LAUNCH_HOOK_NAME", "a hook")]).unwrap_err();
     assert!(hook.problems[0].starts_with("LAUNCH_HOOK_NAME "), "{:?}", hook.problems);
-}
-
-#[test]
-fn no_variable_is_read_and_called_unread() {
-    for name in variables::NOT_READ_YET {
-        assert!(VARIABLES.iter().all(|variable| variable.name != *name), "{name}");
-    }
 }

@@ -86,7 +86,7 @@ fn page(groups: &str) -> Page<Group> {
 }
 
 #[test]
-fn of_a_groups_members_only_those_that_wait_are_kept() {
+fn of_a_groups_members_those_that_wait_or_serve_are_kept() {
     let groups = parse("operation", PAGE).unwrap();
     assert_eq!(groups.next.as_deref(), Some("e9f8a7=="));
     insta::assert_debug_snapshot!(groups.items, @r#"
@@ -114,6 +114,11 @@ fn of_a_groups_members_only_those_that_wait_are_kept() {
                     state: "Pending:Wait",
                 },
             ],
+            in_service: [
+                InstanceId(
+                    "i-05b4f7d5be44822a6",
+                ),
+            ],
         },
         Group {
             name: GroupName(
@@ -122,6 +127,7 @@ fn of_a_groups_members_only_those_that_wait_are_kept() {
             tags: {},
             has_warm_pool: false,
             waiting: [],
+            in_service: [],
         },
     ]
     "#);
