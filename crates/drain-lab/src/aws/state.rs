@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) parameters: BTreeMap<String, Parameter>,
     /// By name: their texts.
     pub(super) secrets: BTreeMap<String, String>,
+    /// Whether whoever signed a call is looked at.
+    pub(super) checks_signatures: bool,
     /// The traces that calls were part of (`X-Amzn-Trace-Id`).
     pub(super) traces: Vec<String>,
     /// What was published to topics.
@@ -117,6 +119,7 @@ impl State {
             instances: Vec::new(),
             parameters: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            checks_signatures: true,
             traces: Vec::new(),
             published: Vec::new(),
             shutdown_time: Duration::from_secs(10),

@@ -1,0 +1,338 @@
+//! The deployment, tried: the template, the script and the real package on an AWS that no one here wrote (`ministack`), in
+//! front of the lab's Nomad and Auto Scaling: the emulator has no lifecycle actions.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod emulator;
+#[path = "../lab/harness.rs"]
+#[expect(dead_code, reason = "most of it serves the scenarios")]
+mod harness;
+mod tools;
+
+use std::io::Write as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use drain_lab::lab::{Lab, Worker};
+use serde_json::{Value, json};
+
+use emulator::Emulator;
+use harness::{completions, ending, eventually, is_held, lab, message_of, slow_service};
+use tools::Tools;
+
+const STACK: &str = "nomad-drain";
+
+#[test]
+fn the_template_says_what_the_documents_say() {
+    let Some(tools) = tools() else { return };
+    let suite = tools::root().join("tests/deploy");
+    let run = Command::new(tools.program("python"))
+        .args(["-m", "unittest", "discover", "--start-directory"])
+        .arg(&suite)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{}{report}", String::from_utf8_lossy(&run.stdout));
+    let summary: Vec<&str> =
+        report.lines().filter(|line| line.starts_with("Ran ") || line.starts_with("OK")).collect();
+    report.lines().filter(|line| line.starts_with("deploy tier")).for_each(say);
+    say(&format!("deploy tier, templates: {}", summary.join(", ")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_protects_a_group_from_its_first_minute_to_its_last() {
+    let Some(tools) = tools() else { return };
+    let lab = lab().await;
+    let emulator = Emulator::start(tools, &lab).await;
+    emulator.create_group(harness::GROUP);
+
+    let began = Instant::now();
+    emulator.deploy(STACK, &["Trigger=sns"]);
+    everything_that_watches_is_there(&emulator);
+    by_topic(&lab, &emulator).await;
+    the_sweep_finds_what_no_event_told(&lab, &emulator).await;
+    told("a topic, and the sweep", began);
+
+    let began = Instant::now();
+    what_drains_goes_on_while_the_function_is_replaced(&lab, &emulator).await;
+    told("a replacement with Trigger=sqs", began);
+    let began = Instant::now();
+    by_queue(&lab, &emulator).await;
+    what_cannot_be_understood_is_a_dead_letter(&emulator).await;
+    told("a queue, and its dead letters", began);
+
+    let began = Instant::now();
+    emulator.deploy(STACK, &["Trigger=eventbridge"]);
+    by_rule(&lab, &emulator).await;
+    told("a rule of EventBridge", began);
+
+    let began = Instant::now();
+    emulator.deploy(STACK, &["Trigger=direct"]);
+    by_hook(&lab, &emulator).await;
+    told("the hook itself", began);
+
+    let began = Instant::now();
+    what_drains_outlives_the_stack(&lab, &emulator).await;
+    told("removal, and a new stack", began);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_five_steps_by_hand_work_as_they_did_with_the_older_function() {
+    let Some(tools) = tools() else { return };
+    let lab = lab().await;
+    let emulator = Emulator::start(tools, &lab).await;
+    // What the older function had: a token under its derived name, a role, a function with ENV and REGION, a topic, a hook.
+    emulator.put_token("/prod-aws-us-east-1/broker/secrets/NOMAD_TOKEN");
+    let trust = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
+    let role = emulator.aws(&[
+        "iam",
+        "create-role",
+        "--role-name",
+        "drain",
+        "--assume-role-policy-document",
+        &trust.to_string(),
+    ]);
+    let variables = json!({"ENV": "prod", "REGION": "us-east-1", "NOMAD_ADDR": lab.nomad_url()});
+    let function = emulator.aws(&[
+        "lambda",
+        "create-function",
+        "--function-name",
+        "drain",
+        "--runtime",
+        "provided.al2023",
+        "--handler",
+        "bootstrap",
+        "--timeout",
+        "60",
+        "--role",
+        role["Role"]["Arn"].as_str().unwrap(),
+        "--environment",
+        &json!({"Variables": variables}).to_string(),
+        "--zip-file",
+        &format!("fileb://{}", emulator.package().display()),
+    ]);
+    let topic = emulator.aws(&["sns", "create-topic", "--name", "drain"]);
+    let topic = topic["TopicArn"].as_str().unwrap();
+    emulator.aws(&[
+        "lambda",
+        "add-permission",
+        "--function-name",
+        "drain",
+        "--statement-id",
+        "sns",
+        "--principal",
+        "sns.amazonaws.com",
+        "--action",
+        "lambda:InvokeFunction",
+        "--source-arn",
+        topic,
+    ]);
+    emulator.aws(&[
+        "sns",
+        "subscribe",
+        "--topic-arn",
+        topic,
+        "--protocol",
+        "lambda",
+        "--notification-endpoint",
+        function["FunctionArn"].as_str().unwrap(),
+    ]);
+    let worker = ending(&lab, 1);
+    emulator.aws(&[
+        "sns",
+        "publish",
+        "--topic-arn",
+        topic,
+        "--message",
+        &message_of(&lab, &worker).to_string(),
+    ]);
+    released(&lab, &worker).await;
+    say("deploy tier: the five steps by hand, with this package");
+}
+
+/// A worker that runs something, and ends.
+fn busy(lab: &Lab, number: u8, stops_in: Duration) -> (Worker, Value) {
+    lab.nomad.add_job(slow_service(stops_in));
+    let worker = ending(lab, number);
+    let message = message_of(lab, &worker);
+    (worker, message)
+}
+
+async fn released(lab: &Lab, worker: &Worker) {
+    eventually("its lifecycle action is completed", || !completions(lab, worker).is_empty()).await;
+    assert_eq!(completions(lab, worker).len(), 1);
+    harness::last_end(lab, worker);
+    assert!(lab.node(worker).unwrap().last_drain.is_some());
+}
+
+fn drains(lab: &Lab, worker: &Worker) -> bool {
+    lab.node(worker).is_some_and(|node| node.drain.is_some())
+}
+
+fn everything_that_watches_is_there(emulator: &Emulator) {
+    let alarms = emulator.aws(&["cloudwatch", "describe-alarms"]);
+    let alarms = alarms["MetricAlarms"].as_array().unwrap();
+    let names: Vec<&str> = alarms.iter().map(|alarm| alarm["AlarmName"].as_str().unwrap()).collect();
+    for name in
+        ["SweepMissing", "HeldTooLong", "DrainsTimedOut", "AllocationsForced", "DeadLetters", "ErrorRate"]
+    {
+        assert!(names.contains(&format!("{STACK}-{name}").as_str()), "{names:?}");
+    }
+    let dashboard = emulator.aws(&["cloudwatch", "get-dashboard", "--dashboard-name", STACK]);
+    assert!(dashboard["DashboardBody"].as_str().unwrap().contains("HeldInstances"));
+    let hooks = emulator.aws(&[
+        "autoscaling",
+        "describe-lifecycle-hooks",
+        "--auto-scaling-group-name",
+        harness::GROUP,
+    ]);
+    let hook = &hooks["LifecycleHooks"][0];
+    assert_eq!(
+        (&hook["LifecycleHookName"], &hook["DefaultResult"], &hook["HeartbeatTimeout"]),
+        (&json!("nomad-drain-hook"), &json!("CONTINUE"), &json!(300))
+    );
+    let rules = emulator.aws(&["events", "list-rules"]);
+    let rules = rules["Rules"].as_array().unwrap();
+    assert!(rules.iter().any(|rule| rule["ScheduleExpression"] == "rate(1 minute)"), "{rules:?}");
+}
+
+async fn by_topic(lab: &Lab, emulator: &Emulator) {
+    let (worker, message) = busy(lab, 1, Duration::from_millis(500));
+    emulator.aws(&[
+        "sns",
+        "publish",
+        "--topic-arn",
+        &emulator.output("TopicArn"),
+        "--message",
+        &message.to_string(),
+    ]);
+    released(lab, &worker).await;
+}
+
+async fn the_sweep_finds_what_no_event_told(lab: &Lab, emulator: &Emulator) {
+    let worker = ending(lab, 2);
+    let answer = emulator.invoke(&emulator.output("SweepFunctionArn"), &json!({"action": "sweep"}));
+    assert_eq!((&answer["groups"], &answer["held"]), (&json!(1), &json!(1)), "{answer}");
+    released(lab, &worker).await;
+}
+
+/// The same command once more is an upgrade: here with another trigger, so that much is replaced.
+async fn what_drains_goes_on_while_the_function_is_replaced(lab: &Lab, emulator: &Emulator) {
+    let (worker, message) = busy(lab, 3, Duration::from_secs(20));
+    emulator.aws(&[
+        "sns",
+        "publish",
+        "--topic-arn",
+        &emulator.output("TopicArn"),
+        "--message",
+        &message.to_string(),
+    ]);
+    eventually("it drains", || drains(lab, &worker)).await;
+    emulator.deploy(STACK, &["Trigger=sqs"]);
+    let sweep = emulator.output("SweepFunctionArn");
+    let give_up = Instant::now() + Duration::from_secs(60);
+    while completions(lab, &worker).is_empty() {
+        assert!(Instant::now() < give_up, "nobody went on with it");
+        emulator.invoke(&sweep, &json!({"action": "sweep"}));
+    }
+    released(lab, &worker).await;
+}
+
+async fn by_queue(lab: &Lab, emulator: &Emulator) {
+    let (worker, message) = busy(lab, 4, Duration::from_millis(500));
+    emulator.aws(&[
+        "sqs",
+        "send-message",
+        "--queue-url",
+        &emulator.queue_url(),
+        "--message-body",
+        &message.to_string(),
+    ]);
+    released(lab, &worker).await;
+}
+
+async fn what_cannot_be_understood_is_a_dead_letter(emulator: &Emulator) {
+    let queue = emulator.queue_url();
+    // Nobody waits six minutes for each of five attempts.
+    emulator.aws(&[
+        "sqs",
+        "set-queue-attributes",
+        "--queue-url",
+        &queue,
+        "--attributes",
+        "VisibilityTimeout=1",
+    ]);
+    emulator.aws(&["sqs", "send-message", "--queue-url", &queue, "--message-body", "what is this"]);
+    let dead_letters = emulator.output("DeadLettersUrl");
+    let count = || {
+        let attributes = emulator.aws(&[
+            "sqs",
+            "get-queue-attributes",
+            "--queue-url",
+            &dead_letters,
+            "--attribute-names",
+            "ApproximateNumberOfMessages",
+        ]);
+        attributes["Attributes"]["ApproximateNumberOfMessages"].as_str().unwrap().to_owned()
+    };
+    eventually("it is given up", || count() == "1").await;
+}
+
+async fn by_rule(lab: &Lab, emulator: &Emulator) {
+    let (worker, mut detail) = busy(lab, 5, Duration::from_millis(500));
+    for of_other_ways in ["Time", "RequestId", "Service", "AccountId"] {
+        detail.as_object_mut().unwrap().remove(of_other_ways);
+    }
+    let entry = json!([{
+        "Source": "aws.autoscaling", "DetailType": "EC2 Instance-terminate Lifecycle Action", "Detail": detail.to_string(),
+    }]);
+    emulator.aws(&["events", "put-events", "--entries", &entry.to_string()]);
+    released(lab, &worker).await;
+}
+
+async fn by_hook(lab: &Lab, emulator: &Emulator) {
+    let (worker, message) = busy(lab, 6, Duration::from_millis(500));
+    emulator.send(&emulator.output("EventsFunctionArn"), &message);
+    released(lab, &worker).await;
+}
+
+async fn what_drains_outlives_the_stack(lab: &Lab, emulator: &Emulator) {
+    let (worker, message) = busy(lab, 7, Duration::from_secs(30));
+    emulator.send(&emulator.output("EventsFunctionArn"), &message);
+    eventually("it drains", || drains(lab, &worker)).await;
+    emulator.delete(STACK);
+    assert!(is_held(lab, &worker), "the hook holds it until its time-out");
+    let node = lab.node(&worker).unwrap();
+    let drain = node.last_drain.unwrap();
+    assert_eq!(drain.meta["managed-by"], "nomad-drain", "the drain goes on, and tells whose it is");
+    emulator.deploy(STACK, &["Trigger=sns"]);
+    let sweep = emulator.output("SweepFunctionArn");
+    let give_up = Instant::now() + Duration::from_secs(90);
+    while completions(lab, &worker).is_empty() {
+        assert!(Instant::now() < give_up, "nobody went on with it");
+        emulator.invoke(&sweep, &json!({"action": "sweep"}));
+    }
+    released(lab, &worker).await;
+    assert_eq!(harness::effects(lab, "drain started", &worker.node_id).len(), 1, "it was not begun again");
+}
+
+fn tools() -> Option<Tools> {
+    match Tools::ready() {
+        Ok(tools) => Some(tools),
+        Err(why) => {
+            say(&format!("deploy tier skipped: {why}"));
+            None
+        }
+    }
+}
+
+fn told(what: &str, since: Instant) {
+    say(&format!("deploy tier: {what} ({:.0} s)", since.elapsed().as_secs_f32()));
+}
+
+/// Says it even though the test passes: the test harness holds back what the print macros print, and no more.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,120 @@
+"""What the SAM template says, without deploying it."""
+
+import json
+import re
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+from template import ROOT, actions, load, resources, statements
+
+TEMPLATE = load()
+
+
+def listed(name):
+    return json.loads((ROOT / "deploy/iam" / name).read_text())
+
+
+def metrics():
+    source = (ROOT / "crates/drain/src/metrics.rs").read_text()
+    table = source.split("pub const NAMES", 1)[1].split("];", 1)[0]
+    return dict(re.findall(r'\("(\w+)", "(\w+)"\)', table))
+
+
+class Template(unittest.TestCase):
+    def test_cfn_lint_has_nothing_to_say(self):
+        lint = Path(sys.executable).parent / "cfn-lint"
+        run = subprocess.run([lint, ROOT / "deploy/sam/template.yaml"], capture_output=True, text=True)
+        self.assertEqual((run.stdout, run.returncode), ("", 0), run.stderr)
+
+    def test_the_role_may_do_what_the_code_and_lambda_need_and_nothing_else(self):
+        granted = {action for statement in statements(TEMPLATE) for action in actions(statement)}
+        needed = {entry["action"] for name in ("actions.json", "platform.json") for entry in listed(name)}
+        self.assertEqual(granted, needed)
+
+    def test_each_action_is_as_narrow_as_it_can_be(self):
+        open_ones = {entry["action"] for entry in listed("actions.json") if entry["resource"] == "*"}
+        # Lambda's own: network interfaces and traces know no resources.
+        open_ones |= {entry["action"] for entry in listed("platform.json") if entry["action"].startswith(("ec2:", "xray:"))}
+        for statement in statements(TEMPLATE):
+            for action in actions(statement):
+                self.assertEqual(statement["Resource"] == "*", action in open_ones, action)
+
+    def test_there_are_two_functions_and_a_sweep_never_holds_up_a_warning(self):
+        functions = resources(TEMPLATE, "AWS::Serverless::Function")
+        events, sweep = functions["EventsFunction"]["Properties"], functions["SweepFunction"]["Properties"]
+        shared = TEMPLATE["Globals"]["Function"]
+        self.assertEqual((events["Timeout"], sweep["Timeout"]), (60, 90))
+        self.assertEqual(sweep["EventInvokeConfig"], {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60})
+        self.assertEqual(events["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Type"], "SQS")
+        self.assertEqual((shared["Runtime"], shared["Handler"], shared["Tracing"]), ("provided.al2023", "bootstrap", "Active"))
+        parameters = TEMPLATE["Parameters"]
+        self.assertEqual((parameters["Architecture"]["Default"], parameters["MemorySize"]["Default"]), ("arm64", 128))
+        self.assertEqual(parameters["EventsConcurrency"]["Default"], -1, "small accounts cannot reserve any")
+        logs = resources(TEMPLATE, "AWS::Logs::LogGroup")
+        self.assertEqual(len(logs), 2)
+        self.assertTrue(all("RetentionInDays" in log["Properties"] for log in logs.values()))
+
+    def test_the_queue_waits_six_times_as_long_as_the_function(self):
+        queue = TEMPLATE["Resources"]["Queue"]["Properties"]
+        events = TEMPLATE["Resources"]["EventsFunction"]["Properties"]
+        self.assertGreaterEqual(queue["VisibilityTimeout"], 6 * events["Timeout"])
+        self.assertGreaterEqual(queue["RedrivePolicy"]["maxReceiveCount"], 5)
+        source = TEMPLATE["Resources"]["QueueSource"]["Properties"]
+        self.assertEqual(source["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+
+    def test_hooks_hold_long_enough_for_a_sweep_and_let_go_when_nobody_cares(self):
+        hook, = resources(TEMPLATE, "AWS::AutoScaling::LifecycleHook").values()
+        self.assertEqual(hook["Properties"]["DefaultResult"], "CONTINUE")
+        timeout = TEMPLATE["Parameters"]["HeartbeatTimeout"]
+        # max(300, ceil(DRAIN_DEADLINE / 100)) of the default deadline of an hour; a hook takes 7200 at most.
+        self.assertEqual(TEMPLATE["Parameters"]["DrainDeadline"]["Default"], "1h")
+        self.assertEqual((timeout["Default"], timeout["MinValue"], timeout["MaxValue"]), (max(300, -(-3600 // 100)), 300, 7200))
+
+    def test_eventbridge_tells_of_our_hooks_only(self):
+        pattern = TEMPLATE["Resources"]["HookRule"]["Properties"]["EventPattern"]
+        self.assertEqual(pattern["detail"]["LifecycleHookName"][0], {"Ref": "LifecycleHookName"})
+        for rule in resources(TEMPLATE, "AWS::Events::Rule").values():
+            target, = rule["Properties"]["Targets"]
+            swept = "ScheduleExpression" in rule["Properties"]
+            self.assertEqual("DeadLetterConfig" in target, not swept, "an event that is given up is kept, a sweep is not")
+
+    def test_a_trigger_without_its_sweep_is_a_warning(self):
+        self.assertEqual(TEMPLATE["Outputs"]["Warning"]["Condition"], "WantsSweep")
+
+    def test_every_variable_is_one_of_the_functions(self):
+        readme = (ROOT / "README.md").read_text()
+        for name in TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]:
+            self.assertIn(f"| `{name}` | ", readme)
+
+    def test_alarms_look_at_metrics_that_there_are_and_have_a_paragraph(self):
+        names, operations = metrics(), (ROOT / "docs/operations.md").read_text()
+        alarms = resources(TEMPLATE, "AWS::CloudWatch::Alarm")
+        self.assertEqual(len(alarms), 9)
+        for name, alarm in alarms.items():
+            properties = alarm["Properties"]
+            if not str(properties["Namespace"]).startswith("AWS/"):
+                self.assertEqual(properties["Namespace"], {"Fn::Sub": "NomadDrain/${AWS::StackName}"})
+                self.assertIn(properties["MetricName"], names)
+            self.assertIn(f"\n### {name.removesuffix('Alarm')}\n", operations)
+            self.assertIn("AlarmActions", properties)
+        missing = alarms["SweepMissingAlarm"]["Properties"]
+        self.assertEqual((missing["Period"] * missing["EvaluationPeriods"], missing["TreatMissingData"]), (180, "breaching"))
+
+    def test_the_dashboard_is_the_one_for_everybody_and_shows_metrics_that_there_are(self):
+        body = TEMPLATE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+        shared = (ROOT / "deploy/dashboard.json").read_text()
+        self.assertEqual(json.loads(body), json.loads(shared.replace("${Namespace}", "NomadDrain/${AWS::StackName}")))
+        shown = [metric for widget in json.loads(shared)["widgets"] for metric in widget["properties"]["metrics"]]
+        self.assertTrue({metric[1] for metric in shown if metric[0] == "${Namespace}"} <= set(metrics()))
+
+    def test_every_service_that_is_called_has_an_endpoint(self):
+        services = {entry["action"].split(":")[0] for entry in listed("actions.json")} - {"kms"}
+        endpoints = resources(TEMPLATE, "AWS::EC2::VPCEndpoint").values()
+        offered = {endpoint["Properties"]["ServiceName"]["Fn::Sub"].rsplit(".", 1)[1] for endpoint in endpoints}
+        self.assertEqual(offered, services)
+
+
+if __name__ == "__main__":
+    unittest.main()
