@@ -54,6 +54,12 @@ pub(crate) async fn handle<W: World>(
              time-out, because a message that has begun its drain is done with",
         );
     }
+    if !config.sweep && deliveries.iter().flat_map(|delivery| &delivery.messages).flatten().any(is_from_bus) {
+        looks.warned.once(
+            "EventBridge tells of hooks, and SWEEP is off: it delivers as well as it can and no better, and an event that it \
+             loses is found by a sweep only",
+        );
+    }
     let mut handled = Handled::of(&deliveries);
     let named = targets(deliveries, now, &mut handled);
     // Nobody asks anything about an interruption before its drain: it waits for no answer about others.
@@ -72,6 +78,11 @@ pub(crate) async fn handle<W: World>(
         }
     }
     handled
+}
+
+/// Whether `EventBridge` told of a hook that holds an instance.
+fn is_from_bus(message: &Message) -> bool {
+    matches!(message, Message::Target(target, _) if target.origin == Origin::Bus)
 }
 
 /// What became of instances, and of which parts of the event.

@@ -82,6 +82,7 @@ async fn the_five_steps_by_hand_work_as_they_did_with_the_older_function() {
     let Some(tools) = tools() else { return };
     let lab = lab().await;
     let emulator = Emulator::start(tools, &lab).await;
+    emulator.create_group(harness::GROUP);
     // What the older function had: a token under its derived name, a role, a function with ENV and REGION, a topic, a hook.
     emulator.put_token("/prod-aws-us-east-1/broker/secrets/NOMAD_TOKEN");
     let trust = json!({"Version": "2012-10-17", "Statement": [
@@ -150,6 +151,28 @@ async fn the_five_steps_by_hand_work_as_they_did_with_the_older_function() {
     ]);
     released(&lab, &worker).await;
     say("deploy tier: the five steps by hand, with this package");
+    // The stack in its place: topic and hook stay as they are.
+    let existing = format!("ExistingTopicArn={topic}");
+    emulator.deploy("moved", &["Trigger=sns", &existing, "CreateLifecycleHooks=false"]);
+    emulator.aws(&["lambda", "delete-function", "--function-name", "drain"]);
+    let worker = ending(&lab, 2);
+    emulator.aws(&[
+        "sns",
+        "publish",
+        "--topic-arn",
+        topic,
+        "--message",
+        &message_of(&lab, &worker).to_string(),
+    ]);
+    released(&lab, &worker).await;
+    let hooks = emulator.aws(&[
+        "autoscaling",
+        "describe-lifecycle-hooks",
+        "--auto-scaling-group-name",
+        harness::GROUP,
+    ]);
+    assert_eq!(hooks["LifecycleHooks"], json!([]), "hooks are not ours");
+    say("deploy tier: the stack on a topic that was there");
 }
 
 /// A worker that runs something, and ends.

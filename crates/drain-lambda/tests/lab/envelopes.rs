@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    GROUP, POST, assert_released_when_empty, completions, deploy, deploy_with_sweep, invoke_with, is_held,
-    lab, lab_since, message, message_of, posts, response, slow_service, terminate,
+    GROUP, POST, assert_released_when_empty, became, completions, deploy, deploy_with_sweep, ending,
+    invoke_with, is_held, lab, lab_since, message, message_of, posts, response, slow_service, terminate,
+    warnings,
 };
 
 /// What was posted for a worker, without what differs from run to run.
@@ -136,7 +137,7 @@ async fn a_token_that_was_replaced_is_read_again_once() {
     lab.aws.put_parameter(drain_lab::lab::TOKEN_PARAMETER, drain_lab::aws::ParameterType::SecureString, new);
     terminate(&lab, &second);
     let run = crate::harness::invoke(&lab, lambda, &second).await;
-    assert_eq!(crate::harness::became(&run), ("completed", "drained"));
+    assert_eq!(became(&run), ("completed", "drained"));
     let reads = lab.journal.entries().into_iter().filter(|entry| entry.what == "GetParameter").count();
     assert_eq!(reads, 2);
     assert!(!format!("{:?}", run.log).contains(new));
@@ -196,7 +197,7 @@ async fn each_hook_of_an_instance_has_an_action_of_its_own_in_a_batch() {
     lab.aws.put_lifecycle_hook(GROUP, other).unwrap();
     let worker = lab.add_worker(GROUP, 1).unwrap();
     crate::harness::terminate(&lab, &worker);
-    let ours = crate::harness::message_of(&lab, &worker);
+    let ours = message_of(&lab, &worker);
     let mut theirs = ours.clone();
     theirs["LifecycleHookName"] = "other".into();
     theirs.as_object_mut().unwrap().remove("LifecycleActionToken");
@@ -212,4 +213,24 @@ async fn each_hook_of_an_instance_has_an_action_of_its_own_in_a_batch() {
     let completed: std::collections::BTreeSet<String> = completions(&lab, &worker).into_iter().collect();
     assert_eq!(completed.len(), 2, "{completed:?}");
     assert!(!is_held(&lab, &worker));
+}
+
+#[tokio::test]
+async fn eventbridge_without_a_sweep_is_a_warning() {
+    let lab = lab().await;
+    let worker = ending(&lab, 1);
+    let mut detail = message_of(&lab, &worker);
+    detail.as_object_mut().unwrap().remove("Time");
+    let event = json!({
+        "version": "0", "id": "12345678-1234-1234-1234-123456789012", "source": "aws.autoscaling", "account": "123456789012",
+        "detail-type": "EC2 Instance-terminate Lifecycle Action", "time": format!("{:.0}", Timestamp::now()),
+        "region": "us-east-1", "resources": [], "detail": detail,
+    });
+    let run = invoke_with(deploy(&lab, &[]), &event).await;
+    assert_eq!(became(&run), ("completed", "drained"));
+    let said = warnings(&run);
+    assert!(
+        said.iter().any(|line| line.contains("EventBridge tells of hooks, and SWEEP is off")),
+        "{said:?}"
+    );
 }
