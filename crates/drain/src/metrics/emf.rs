@@ -103,6 +103,10 @@ impl Line {
             "_aws".to_owned(),
             json!({ "Timestamp": now.as_millisecond(), "CloudWatchMetrics": directives }),
         );
+        // With a level above INFO Lambda drops every JSON line of a lower level, and takes one without a level and a moment for INFO:
+        // the alarms would go blind (AWS Lambda Developer Guide, "Log-level filtering").
+        line.insert("level".to_owned(), json!("FATAL"));
+        line.insert("timestamp".to_owned(), json!(now));
         line.extend(members.into_iter().map(|(name, value)| (name.to_owned(), json!(value))));
         for (name, _, values) in here {
             let value = match values {

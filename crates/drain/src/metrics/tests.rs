@@ -58,6 +58,11 @@ fn a_sweep_tells_what_it_watches_even_if_that_is_nothing() {
         assert_eq!(line[name], json!(value), "{name}");
     }
     assert_eq!(line["_aws"]["Timestamp"], 1_772_366_400_000_i64);
+    assert_eq!(
+        (&line["level"], &line["timestamp"]),
+        (&json!("FATAL"), &json!("2026-03-01T12:00:00Z")),
+        "no level hides it"
+    );
     let directive = &line["_aws"]["CloudWatchMetrics"][0];
     assert_eq!((&directive["Namespace"], &directive["Dimensions"]), (&json!("NomadDrain"), &json!([[]])));
     assert!(
