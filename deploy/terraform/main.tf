@@ -2,7 +2,7 @@
 # in what it makes; what both say is in deploy/*.json and deploy/iam/*.json, beside this folder.
 
 data "aws_partition" "here" {}
-data "aws_region" "here" {}
+data "aws_region" "here" {} # Its id is the name in every version; name is deprecated since 6.0, and region is new there.
 data "aws_caller_identity" "me" {}
 
 module "plan" {
@@ -25,7 +25,7 @@ module "plan" {
   }
   arns = {
     partition    = data.aws_partition.here.partition
-    region       = data.aws_region.here.name
+    region       = data.aws_region.here.id
     account      = data.aws_caller_identity.me.account_id
     dead_letters = aws_sqs_queue.dead_letters.arn
     queue        = one(aws_sqs_queue.hooks[*].arn) == null ? "" : one(aws_sqs_queue.hooks[*].arn)
@@ -44,6 +44,20 @@ check "sweep" {
   assert {
     condition     = !module.plan.wants_sweep
     error_message = "EventBridge and SQS need the sweep. A message that has begun its drain is done with, and nobody completes a longer one: set sweep = true."
+  }
+}
+
+check "heartbeat" {
+  assert {
+    condition     = !local.makes_hooks || module.plan.heartbeat_timeout >= module.plan.needed_heartbeat_timeout
+    error_message = "Without the sweep nobody sends heartbeats, and a hook ends after ${module.plan.heartbeat_timeout} s whatever still runs, before drain_deadline_seconds and ten minutes have passed: set sweep = true, a longer heartbeat_timeout (7200 at most), or a shorter deadline."
+  }
+}
+
+check "environment" {
+  assert {
+    condition     = length(module.plan.unknown_variables) == 0
+    error_message = "The function knows no variable ${join(", ", module.plan.unknown_variables)}: README.md has the table of those that it knows."
   }
 }
 
@@ -160,7 +174,7 @@ resource "aws_vpc_endpoint" "this" {
   for_each = toset(module.plan.endpoints)
 
   vpc_id              = var.vpc_id
-  service_name        = "com.amazonaws.${data.aws_region.here.name}.${each.key}"
+  service_name        = "com.amazonaws.${data.aws_region.here.id}.${each.key}"
   vpc_endpoint_type   = "Interface"
   private_dns_enabled = true
   subnet_ids          = var.subnet_ids

@@ -11,7 +11,7 @@ locals {
       pattern = jsonencode({
         source        = ["aws.autoscaling"]
         "detail-type" = ["EC2 Instance-terminate Lifecycle Action", "EC2 Instance-launch Lifecycle Action"]
-        detail        = { LifecycleHookName = [var.lifecycle_hook_name, "nomad-launch-hook"] }
+        detail        = { LifecycleHookName = [var.lifecycle_hook_name, lookup(var.environment, "LAUNCH_HOOK_NAME", "nomad-launch-hook")] }
       })
     } } : {},
     var.ec2_events ? { ec2 = {

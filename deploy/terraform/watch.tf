@@ -29,7 +29,7 @@ resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.name
   dashboard_body = replace(replace(replace(replace(module.plan.dashboard,
     "$${Namespace}", module.plan.namespace),
-    "$${AWS::Region}", data.aws_region.here.name),
+    "$${AWS::Region}", data.aws_region.here.id),
     "$${EventsFunction}", aws_lambda_function.this["events"].function_name),
   "$${DeadLetters.QueueName}", aws_sqs_queue.dead_letters.name)
 }

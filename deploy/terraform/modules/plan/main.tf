@@ -36,10 +36,14 @@ locals {
     },
   )
 
+  # A name that is spelt wrong would be a setting that nobody sees missing.
+  known   = jsondecode(file("${path.module}/../../../variables.json"))
+  unknown = [for name in keys(local.given) : name if !contains(local.known, name) && !startswith(name, "AWS_")]
+
   # What the variables name, as ARNs. A name of a parameter may begin with a slash or not.
   prefix = "arn:${var.arns.partition}"
   where  = "${var.arns.region}:${var.arns.account}"
-  names_token = anytrue([for name in ["NOMAD_TOKEN_PARAMETER", "NOMAD_TOKEN_SECRET", "NOMAD_AUTH_METHOD", "CLUSTERS_PARAMETER"] :
+  names_token = anytrue([for name in ["NOMAD_TOKEN_PARAMETER", "NOMAD_TOKEN_SECRET", "NOMAD_AUTH_METHOD"] :
   contains(keys(local.given), name)])
   derived_token = local.names_token || !contains(keys(local.given), "ENV") ? [] : [
     "/${local.given["ENV"]}-aws-${lookup(local.given, "REGION", "")}/broker/secrets/NOMAD_TOKEN",
@@ -121,6 +125,16 @@ output "variables" {
 output "heartbeat_timeout" {
   description = "HeartbeatTimeout of the hooks, in seconds."
   value       = local.heartbeat_timeout
+}
+
+output "needed_heartbeat_timeout" {
+  description = "What it has to be, even where a hook cannot be that patient."
+  value       = local.needed
+}
+
+output "unknown_variables" {
+  description = "Variables that the function does not know."
+  value       = local.unknown
 }
 
 output "policy" {
