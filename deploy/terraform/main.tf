@@ -171,7 +171,7 @@ resource "aws_sqs_queue_policy" "dead_letters" {
 
 # A function in a VPC reaches AWS by these or by a NAT gateway. Its log and its traces need none: Lambda carries them itself.
 resource "aws_vpc_endpoint" "this" {
-  for_each = toset(module.plan.endpoints)
+  for_each = !var.vpc_endpoints ? toset([]) : toset(var.vpc_endpoint_services == null ? module.plan.endpoints : var.vpc_endpoint_services)
 
   vpc_id              = var.vpc_id
   service_name        = "com.amazonaws.${data.aws_region.here.id}.${each.key}"

@@ -23,9 +23,19 @@ output "queue_arn" {
   value       = one(aws_sqs_queue.hooks[*].arn)
 }
 
+output "heartbeat_timeout" {
+  description = "HeartbeatTimeout of the hooks in seconds, for hooks that you make yourself."
+  value       = module.plan.heartbeat_timeout
+}
+
 output "dead_letters_url" {
   description = "The queue of events that were given up."
   value       = aws_sqs_queue.dead_letters.url
+}
+
+output "alarm_arns" {
+  description = "The alarms by name, for composite alarms and dashboards of yours."
+  value       = { for name, alarm in aws_cloudwatch_metric_alarm.this : name => alarm.arn }
 }
 
 output "metrics_namespace" {

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of everything that is made, and of the metrics' namespace NomadDrain/<name>."
+  description = "Name of everything that is made, and of the metrics' namespace NomadDrain/NAME."
   type        = string
   default     = "nomad-drain"
 
@@ -227,6 +227,17 @@ variable "vpc_endpoints" {
   validation {
     condition     = !var.vpc_endpoints || (length(var.subnet_ids) > 0 && var.vpc_id != null && length(var.vpc_endpoint_security_group_ids) > 0)
     error_message = "vpc_endpoints needs subnet_ids, vpc_id and vpc_endpoint_security_group_ids."
+  }
+}
+
+variable "vpc_endpoint_services" {
+  description = "Which services get an endpoint. By default those that the function calls with these inputs; name them if Terraform cannot tell before it applies (\"Invalid for_each argument\"), because the same configuration makes the topic of notify_topic_arn or a secret."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.vpc_endpoint_services == null || length(setsubtract(coalesce(var.vpc_endpoint_services, []), ["autoscaling", "ec2", "secretsmanager", "sns", "ssm", "sts"])) == 0
+    error_message = "vpc_endpoint_services are autoscaling, ec2, secretsmanager, sns, ssm and sts: the function calls no others."
   }
 }
 

@@ -112,9 +112,12 @@ func (provider) ConfigureProvider(context.Context, *tfprotov5.ConfigureProviderR
 	return &tfprotov5.ConfigureProviderResponse{}, nil
 }
 
-// What AWS would add, nobody knows before: that is all there is to a plan.
+// What AWS would add, nobody knows before; but for ARNs, which are made up, so that what a policy is about can be read in a plan.
 func (p provider) PlanResourceChange(_ context.Context, request *tfprotov5.PlanResourceChangeRequest) (*tfprotov5.PlanResourceChangeResponse, error) {
-	planned, err := fill(p.resources[request.TypeName], request.ProposedNewState, func(_ string, kind tftypes.Type) tftypes.Value {
+	planned, err := fill(p.resources[request.TypeName], request.ProposedNewState, func(attribute string, kind tftypes.Type, name string) tftypes.Value {
+		if attribute == "arn" && name != "" {
+			return tftypes.NewValue(kind, "arn:"+request.TypeName+":"+name)
+		}
 		return tftypes.NewValue(kind, tftypes.UnknownValue)
 	})
 	return &tfprotov5.PlanResourceChangeResponse{PlannedState: planned}, err
@@ -124,8 +127,8 @@ func (p provider) PlanResourceChange(_ context.Context, request *tfprotov5.PlanR
 func (p provider) ReadDataSource(_ context.Context, request *tfprotov5.ReadDataSourceRequest) (*tfprotov5.ReadDataSourceResponse, error) {
 	known := map[string]string{"account_id": "123456789012", "partition": "aws", "region": "eu-west-1"}
 	known["id"] = known[map[string]string{"aws_caller_identity": "account_id", "aws_partition": "partition", "aws_region": "region"}[request.TypeName]]
-	state, err := fill(p.data[request.TypeName], request.Config, func(name string, kind tftypes.Type) tftypes.Value {
-		if value, is := known[name]; is {
+	state, err := fill(p.data[request.TypeName], request.Config, func(attribute string, kind tftypes.Type, _ string) tftypes.Value {
+		if value, is := known[attribute]; is {
 			return tftypes.NewValue(kind, value)
 		}
 		return tftypes.NewValue(kind, nil)
@@ -134,7 +137,7 @@ func (p provider) ReadDataSource(_ context.Context, request *tfprotov5.ReadDataS
 }
 
 // Gives every attribute that is computed, and that nobody has set, a value.
-func fill(s *tfprotov5.Schema, given *tfprotov5.DynamicValue, value func(string, tftypes.Type) tftypes.Value) (*tfprotov5.DynamicValue, error) {
+func fill(s *tfprotov5.Schema, given *tfprotov5.DynamicValue, value func(attribute string, kind tftypes.Type, name string) tftypes.Value) (*tfprotov5.DynamicValue, error) {
 	whole, err := given.Unmarshal(s.ValueType())
 	if err != nil || whole.IsNull() {
 		return given, err
@@ -143,9 +146,17 @@ func fill(s *tfprotov5.Schema, given *tfprotov5.DynamicValue, value func(string,
 	if err := whole.As(&values); err != nil {
 		return nil, err
 	}
+	var name string
+	for _, attribute := range []string{"name_prefix", "name", "function_name"} {
+		if v, is := values[attribute]; is && v.IsKnown() && !v.IsNull() {
+			if err := v.As(&name); err != nil {
+				return nil, err
+			}
+		}
+	}
 	for _, a := range s.Block.Attributes {
 		if a.Computed && values[a.Name].IsNull() {
-			values[a.Name] = value(a.Name, a.Type)
+			values[a.Name] = value(a.Name, a.Type, name)
 		}
 	}
 	filled, err := tfprotov5.NewDynamicValue(s.ValueType(), tftypes.NewValue(s.ValueType(), values))

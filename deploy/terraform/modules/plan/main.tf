@@ -61,6 +61,10 @@ locals {
     [for secret in local.token_secret : startswith(secret, "arn:") ? secret : "${local.prefix}:secretsmanager:${local.where}:secret:${secret}-??????"],
     [for place in concat(local.places, local.in.stored_value_arns) : place if startswith(place, "${local.prefix}:secretsmanager:")],
   )
+  asks_secrets = (
+    contains(keys(local.given), "NOMAD_TOKEN_SECRET") || length(local.in.stored_value_arns) > 0
+    || anytrue([for place in local.places : can(regex("^arn:[^:]+:secretsmanager:", place))])
+  )
   in_vpc     = length(local.in.subnet_ids) > 0
   asks_ec2   = lookup(local.given, "NODE_LOOKUP", "auto") != "server"
   logs_in    = contains(keys(local.given), "NOMAD_AUTH_METHOD")
@@ -111,7 +115,7 @@ locals {
   endpoints = !(local.in_vpc && local.in.vpc_endpoints) ? [] : concat(
     ["autoscaling", "ssm"],
     local.asks_ec2 ? ["ec2"] : [],
-    length(local.secrets) > 0 ? ["secretsmanager"] : [],
+    local.asks_secrets ? ["secretsmanager"] : [],
     local.logs_in ? ["sts"] : [],
     local.in.notify_topic_arn == null ? [] : ["sns"],
   )
