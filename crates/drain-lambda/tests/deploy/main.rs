@@ -190,6 +190,17 @@ async fn released(lab: &Lab, worker: &Worker) {
     assert!(lab.node(worker).unwrap().last_drain.is_some());
 }
 
+/// Sweeps until a worker has been released.
+async fn swept_until_released(lab: &Lab, emulator: &Emulator, worker: &Worker) {
+    let sweep = emulator.output("SweepFunctionArn");
+    let give_up = Instant::now() + Duration::from_mins(3);
+    while completions(lab, worker).is_empty() {
+        assert!(Instant::now() < give_up, "nobody went on with it");
+        emulator.invoke(&sweep, &json!({"action": "sweep"}));
+    }
+    released(lab, worker).await;
+}
+
 fn drains(lab: &Lab, worker: &Worker) -> bool {
     lab.node(worker).is_some_and(|node| node.drain.is_some())
 }
@@ -254,13 +265,7 @@ async fn what_drains_goes_on_while_the_function_is_replaced(lab: &Lab, emulator:
     ]);
     eventually("it drains", || drains(lab, &worker)).await;
     emulator.deploy(STACK, &["Trigger=sqs"]);
-    let sweep = emulator.output("SweepFunctionArn");
-    let give_up = Instant::now() + Duration::from_secs(60);
-    while completions(lab, &worker).is_empty() {
-        assert!(Instant::now() < give_up, "nobody went on with it");
-        emulator.invoke(&sweep, &json!({"action": "sweep"}));
-    }
-    released(lab, &worker).await;
+    swept_until_released(lab, emulator, &worker).await;
 }
 
 async fn by_queue(lab: &Lab, emulator: &Emulator) {
@@ -331,13 +336,7 @@ async fn what_drains_outlives_the_stack(lab: &Lab, emulator: &Emulator) {
     let drain = node.last_drain.unwrap();
     assert_eq!(drain.meta["managed-by"], "nomad-drain", "the drain goes on, and tells whose it is");
     emulator.deploy(STACK, &["Trigger=sns"]);
-    let sweep = emulator.output("SweepFunctionArn");
-    let give_up = Instant::now() + Duration::from_secs(90);
-    while completions(lab, &worker).is_empty() {
-        assert!(Instant::now() < give_up, "nobody went on with it");
-        emulator.invoke(&sweep, &json!({"action": "sweep"}));
-    }
-    released(lab, &worker).await;
+    swept_until_released(lab, emulator, &worker).await;
     assert_eq!(harness::effects(lab, "drain started", &worker.node_id).len(), 1, "it was not begun again");
 }
 
