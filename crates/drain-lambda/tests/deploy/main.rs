@@ -22,6 +22,9 @@ use tools::Tools;
 
 const STACK: &str = "nomad-drain";
 
+/// A client's key that is kept as a secret.
+const SECRET: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:nomad-key-AbCdEf";
+
 #[test]
 fn the_template_says_what_the_documents_say() {
     let Some(tools) = tools() else { return };
@@ -48,8 +51,11 @@ async fn a_stack_protects_a_group_from_its_first_minute_to_its_last() {
     emulator.create_group(harness::GROUP);
 
     let began = Instant::now();
-    emulator.deploy(STACK, &["Trigger=sns"]);
+    let key = format!("NomadClientKeyParameter={SECRET}");
+    emulator.deploy(STACK, &["Trigger=sns", "NotifyWebhookParameter=ca", &key]);
     everything_that_watches_is_there(&emulator);
+    the_role_reads_what_it_was_given(&emulator, &emulator.output("RoleArn"));
+    emulator.deploy(STACK, &["Trigger=sns", "NotifyWebhookParameter=", "NomadClientKeyParameter="]);
     by_topic(&lab, &emulator).await;
     the_sweep_finds_what_no_event_told(&lab, &emulator).await;
     told("a topic, and the sweep", began);
@@ -230,6 +236,21 @@ fn everything_that_watches_is_there(emulator: &Emulator) {
     let rules = emulator.aws(&["events", "list-rules"]);
     let rules = rules["Rules"].as_array().unwrap();
     assert!(rules.iter().any(|rule| rule["ScheduleExpression"] == "rate(1 minute)"), "{rules:?}");
+}
+
+/// The role as it was made: what a parameter's name and an ARN become.
+fn the_role_reads_what_it_was_given(emulator: &Emulator, role: &str) {
+    let name = role.rsplit('/').next().unwrap();
+    let policy =
+        emulator.aws(&["iam", "get-role-policy", "--role-name", name, "--policy-name", "nomad-drain"]);
+    let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
+    let read = statements.iter().filter(|one| one["Action"].to_string().contains("ssm:GetParameter"));
+    let resources: Vec<&str> =
+        read.flat_map(|one| one["Resource"].as_array().unwrap()).filter_map(Value::as_str).collect();
+    let parameter = |name: &str| format!("arn:aws:ssm:us-east-1:000000000000:parameter/{name}");
+    for expected in [parameter("nomad-drain/token"), parameter("ca"), SECRET.to_owned()] {
+        assert!(resources.contains(&expected.as_str()), "{expected}: {resources:?}");
+    }
 }
 
 async fn by_topic(lab: &Lab, emulator: &Emulator) {
