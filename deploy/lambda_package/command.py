@@ -1,0 +1,132 @@
+"""The command deploy/package."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import archive, build, elf, loadable, sbom, trial
+from .architecture import ARCHITECTURES, Architecture
+
+ROOT = Path(__file__).resolve().parents[2]
+DIST = ROOT / "dist"
+
+
+class Failed(Exception):
+    """The package is not fit to be deployed."""
+
+
+@dataclass
+class _Packed:
+    architecture: Architecture
+    binary: bytes
+    package_size: int
+    glibc: str
+    ran: bool
+
+
+def main(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    wanted = [ARCHITECTURES[name] for name in options.architecture or ARCHITECTURES]
+    # Whoever names an architecture wants that one, not the others.
+    strict = options.strict or bool(options.architecture)
+    try:
+        packed = _package_all(wanted, strict=strict, check_reproducible=options.check_reproducible)
+        if not options.no_sbom:
+            _step("SBOM")
+            count = sbom.write(ROOT, DIST / sbom.NAME)
+            print(f"{sbom.NAME}: {count} components")
+        (DIST / "SHA256SUMS").write_text(archive.checksums(DIST))
+    except (Failed, build.Failed, elf.NotReadable, trial.Failed) as failure:
+        print(f"package failed: {failure}", file=sys.stderr)
+        return 1
+    _step("done")
+    for one in packed:
+        print(
+            f"dist/{one.architecture.package}: {one.package_size:,} bytes; bootstrap {len(one.binary):,} bytes, "
+            f"glibc {one.glibc}, {'answered an event' if one.ran else 'not run'}, "
+            f"sha256 {hashlib.sha256(one.binary).hexdigest()}"
+        )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="deploy/package",
+        description="Makes dist/lambda-nomad-drain-{x86_64,arm64}.zip, checks them, and writes checksums and an SBOM.",
+    )
+    parser.add_argument(
+        "--architecture", action="append", choices=list(ARCHITECTURES), help="only this one; without it, both"
+    )
+    parser.add_argument("--strict", action="store_true", help="fail where a build or a check would be skipped")
+    parser.add_argument(
+        "--check-reproducible", action="store_true", help="build again from a copy elsewhere, and compare the bytes"
+    )
+    parser.add_argument("--no-sbom", action="store_true", help="write no list of components")
+    return parser
+
+
+def _package_all(wanted: list[Architecture], *, strict: bool, check_reproducible: bool) -> list[_Packed]:
+    programs = build.tools(ROOT)
+    DIST.mkdir(exist_ok=True)
+    for old in DIST.iterdir():
+        old.unlink()  # or its checksum would be among the new ones
+    packed = []
+    for architecture in wanted:
+        _step(architecture.lambda_name)
+        if missing := build.missing_target(ROOT, architecture):
+            _skip(f"{architecture.package} is not made: {missing}", strict)
+            continue
+        packed.append(_package(programs, architecture, strict=strict, check_reproducible=check_reproducible))
+    if not packed:
+        raise Failed("no package could be made")
+    return packed
+
+
+def _package(programs: Path, architecture: Architecture, *, strict: bool, check_reproducible: bool) -> _Packed:
+    package = DIST / architecture.package
+    binary = build.build(ROOT, programs, architecture, ROOT / "target/package")
+    asked = elf.read(binary)
+    if problems := loadable.problems(asked, architecture):
+        raise Failed(f"provided.al2023 cannot load {architecture.package}: " + "; ".join(problems))
+    if why_not := trial.why_not(architecture):
+        _skip(f"the {architecture.lambda_name} binary is not run: {why_not}", strict)
+    else:
+        print(f"ran once, and answered {trial.run(binary, architecture)}")
+    archive.write(package, {"bootstrap": binary})
+    if check_reproducible:
+        _build_again(programs, architecture, binary, package)
+    glibc = loadable.newest_glibc(asked)
+    return _Packed(architecture, binary, package.stat().st_size, glibc, why_not is None)
+
+
+def _build_again(programs: Path, architecture: Architecture, binary: bytes, package: Path) -> None:
+    """From a copy in another place, with nothing built before."""
+    with tempfile.TemporaryDirectory(prefix="another place ") as folder:
+        elsewhere = Path(folder).resolve()
+        build.copy_sources(ROOT, elsewhere / "sources")
+        again = build.build(elsewhere / "sources", programs, architecture, elsewhere / "target")
+        offset = archive.first_difference(binary, again)
+        if offset is not None:
+            kept = ROOT / "target/package" / f"bootstrap-{architecture.lambda_name}-again"
+            kept.write_bytes(again)
+            raise Failed(f"a second build gives another bootstrap, from byte {offset} on: compare it with {kept}")
+        archive.write(elsewhere / "again.zip", {"bootstrap": again})
+        if archive.first_difference(package.read_bytes(), (elsewhere / "again.zip").read_bytes()) is not None:
+            raise Failed(f"the same bootstrap gives another {architecture.package}")
+    print(f"reproducible: a second build, from a copy of the sources elsewhere, gives the same {architecture.package}")
+
+
+def _skip(what: str, strict: bool) -> None:
+    if strict:
+        raise Failed(what)
+    # Where a skipped check must not be overlooked: at the end of a log, and in a terminal.
+    print(f"\nskipped: {what}\n", file=sys.stderr)
+
+
+def _step(name: str) -> None:
+    print(f"\n== {name}", flush=True)
