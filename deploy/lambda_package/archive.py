@@ -6,6 +6,8 @@ import hashlib
 import zipfile
 from pathlib import Path
 
+# How everything that belongs to a release begins.
+NAMES = "lambda-nomad-drain"
 # The zip format knows no earlier one. Any date would do, as long as it is always the same.
 _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
@@ -24,8 +26,8 @@ def write(package: Path, files: dict[str, bytes]) -> None:
 
 
 def checksums(folder: Path) -> str:
-    """Every file in the folder as a line for `sha256sum --check`."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "SHA256SUMS")
+    """Packages and SBOM in the folder, each as a line for `sha256sum --check`."""
+    files = sorted(folder.glob(f"{NAMES}*"))
     return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
 
 

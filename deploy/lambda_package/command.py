@@ -73,8 +73,8 @@ def _parser() -> argparse.ArgumentParser:
 def _package_all(wanted: list[Architecture], *, strict: bool, check_reproducible: bool) -> list[_Packed]:
     programs = build.tools(ROOT)
     DIST.mkdir(exist_ok=True)
-    for old in DIST.iterdir():
-        old.unlink()  # or its checksum would be among the new ones
+    for old in [*DIST.glob(f"{archive.NAMES}*"), DIST / "SHA256SUMS"]:
+        old.unlink(missing_ok=True)  # or its checksum would be among the new ones
     packed = []
     for architecture in wanted:
         _step(architecture.lambda_name)
