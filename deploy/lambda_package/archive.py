@@ -11,16 +11,16 @@ NAMES = "lambda-nomad-drain"
 # The zip format knows no earlier one. Any date would do, as long as it is always the same.
 _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
-_REGULAR_FILE_755 = 0o100755
+_PROGRAM, _FILE = 0o100755, 0o100644
 
 
 def write(package: Path, files: dict[str, bytes]) -> None:
-    """Writes a package with these files at its root, all of them executable, in the order of their names."""
+    """Writes a package with these files at its root, in the order of their names. Everybody may execute `bootstrap`."""
     with zipfile.ZipFile(package, "w") as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, _DATE)
             entry.create_system = _UNIX
-            entry.external_attr = _REGULAR_FILE_755 << 16
+            entry.external_attr = (_PROGRAM if name == "bootstrap" else _FILE) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, files[name], compresslevel=9)
 

@@ -35,7 +35,8 @@ def main(arguments: list[str]) -> int:
     # Whoever names an architecture wants that one, not the others.
     strict = options.strict or bool(options.architecture)
     try:
-        packed = _package_all(wanted, strict=strict, check_reproducible=options.check_reproducible)
+        included = _included(options.include)
+        packed = _package_all(wanted, included, strict=strict, check_reproducible=options.check_reproducible)
         if not options.no_sbom:
             _step("SBOM")
             count = sbom.write(ROOT, DIST / sbom.NAME)
@@ -62,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--architecture", action="append", choices=list(ARCHITECTURES), help="only this one; without it, both"
     )
+    parser.add_argument(
+        "--include", action="append", type=Path, default=[], metavar="FILE",
+        help="put this into the packages too: the function finds it in /var/task, for NOMAD_CACERT and the like",
+    )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="fail where a build or a check would be skipped")
     parser.add_argument(
         "--check-reproducible", action="store_true", help="build again from a copy elsewhere, and compare the bytes"
@@ -70,7 +75,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _package_all(wanted: list[Architecture], *, strict: bool, check_reproducible: bool) -> list[_Packed]:
+def _included(paths: list[Path]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for path in paths:
+        if path.name in files or path.name == "bootstrap":
+            raise Failed(f"--include {path}: the package has a {path.name} already")
+        try:
+            files[path.name] = path.read_bytes()
+        except OSError as error:
+            raise Failed(f"--include {path}: {error.strerror}") from error
+    return files
+
+
+def _package_all(
+    wanted: list[Architecture], included: dict[str, bytes], *, strict: bool, check_reproducible: bool
+) -> list[_Packed]:
     programs = build.tools(ROOT)
     DIST.mkdir(exist_ok=True)
     for old in [*DIST.glob(f"{archive.NAMES}*"), DIST / "SHA256SUMS"]:
@@ -81,13 +100,15 @@ def _package_all(wanted: list[Architecture], *, strict: bool, check_reproducible
         if missing := build.missing_target(ROOT, architecture):
             _skip(f"{architecture.package} is not made: {missing}", strict)
             continue
-        packed.append(_package(programs, architecture, strict=strict, check_reproducible=check_reproducible))
+        packed.append(_package(programs, architecture, included, strict=strict))
+        if check_reproducible:
+            _build_again(programs, packed[-1], included)
     if not packed:
         raise Failed("no package could be made")
     return packed
 
 
-def _package(programs: Path, architecture: Architecture, *, strict: bool, check_reproducible: bool) -> _Packed:
+def _package(programs: Path, architecture: Architecture, included: dict[str, bytes], *, strict: bool) -> _Packed:
     package = DIST / architecture.package
     binary = build.build(ROOT, programs, architecture, ROOT / "target/package")
     asked = elf.read(binary)
@@ -97,25 +118,24 @@ def _package(programs: Path, architecture: Architecture, *, strict: bool, check_
         _skip(f"the {architecture.lambda_name} binary is not run: {why_not}", strict)
     else:
         print(f"ran once, and answered {trial.run(binary, architecture)}")
-    archive.write(package, {"bootstrap": binary})
-    if check_reproducible:
-        _build_again(programs, architecture, binary, package)
+    archive.write(package, {"bootstrap": binary, **included})
     glibc = loadable.newest_glibc(asked)
     return _Packed(architecture, binary, package.stat().st_size, glibc, why_not is None)
 
 
-def _build_again(programs: Path, architecture: Architecture, binary: bytes, package: Path) -> None:
+def _build_again(programs: Path, packed: _Packed, included: dict[str, bytes]) -> None:
     """From a copy in another place, with nothing built before."""
+    architecture, package = packed.architecture, DIST / packed.architecture.package
     with tempfile.TemporaryDirectory(prefix="another place ") as folder:
         elsewhere = Path(folder).resolve()
         build.copy_sources(ROOT, elsewhere / "sources")
         again = build.build(elsewhere / "sources", programs, architecture, elsewhere / "target")
-        offset = archive.first_difference(binary, again)
+        offset = archive.first_difference(packed.binary, again)
         if offset is not None:
             kept = ROOT / "target/package" / f"bootstrap-{architecture.lambda_name}-again"
             kept.write_bytes(again)
             raise Failed(f"a second build gives another bootstrap, from byte {offset} on: compare it with {kept}")
-        archive.write(elsewhere / "again.zip", {"bootstrap": again})
+        archive.write(elsewhere / "again.zip", {"bootstrap": again, **included})
         if archive.first_difference(package.read_bytes(), (elsewhere / "again.zip").read_bytes()) is not None:
             raise Failed(f"the same bootstrap gives another {architecture.package}")
     print(f"reproducible: a second build, from a copy of the sources elsewhere, gives the same {architecture.package}")

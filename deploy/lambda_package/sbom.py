@@ -24,7 +24,7 @@ def write(root: Path, output: Path) -> int:
         # It writes beside each Cargo.toml: not into the sources themselves.
         copy = Path(folder).resolve() / "sources"
         build.copy_sources(root, copy)
-        arguments = ["--format", "json", "--no-build-deps", "--spec-version", "1.5", "--override-filename", "sbom"]
+        arguments: list[str | Path] = ["--format", "json", "--no-build-deps", "--spec-version", "1.5", "--override-filename", "sbom"]
         manifest = copy / _PACKAGE / "Cargo.toml"
         _run([program, "cyclonedx", "--manifest-path", manifest, "--target", "all", *arguments], copy)
         listed = json.loads((copy / _PACKAGE / "sbom.json").read_text())

@@ -74,6 +74,24 @@ class Command(unittest.TestCase):
                 self.assertEqual(package.namelist(), ["bootstrap"])
         self.assertEqual((self.dist / "SHA256SUMS").read_text().count("\n"), 3)
 
+    def test_files_for_the_function_go_beside_it(self) -> None:
+        authority = self.root / "nomad-ca.pem"
+        code, output = self.package("--include", str(authority))
+        self.assertEqual(code, 1)
+        self.assertIn(f"{authority}: No such file", output)
+        authority.write_text("authority")
+        self.assertEqual(self.package("--include", str(authority))[0], 0)
+        with zipfile.ZipFile(self.dist / "lambda-nomad-drain-arm64.zip") as package:
+            self.assertEqual(package.read("nomad-ca.pem"), b"authority")
+            modes = {entry.filename: oct(entry.external_attr >> 16) for entry in package.infolist()}
+        self.assertEqual(modes, {"bootstrap": "0o100755", "nomad-ca.pem": "0o100644"})
+
+    def test_nothing_takes_the_place_of_the_function(self) -> None:
+        (self.root / "bootstrap").write_text("another")
+        code, output = self.package("--include", str(self.root / "bootstrap"))
+        self.assertEqual((code, self.builds), (1, []))
+        self.assertIn("has a bootstrap already", output)
+
     def test_a_package_that_the_runtime_cannot_load_is_not_made(self) -> None:
         self.binaries = [GOOD | {"x86_64": TOO_NEW}]
         code, output = self.package()
