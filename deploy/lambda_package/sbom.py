@@ -45,8 +45,8 @@ def _install(root: Path, tools: Path) -> Path:
     program = tools / "bin/cargo-cyclonedx"
     known = subprocess.run([program, "cyclonedx", "--version"], capture_output=True, text=True) if program.exists() else None
     if known is None or VERSION not in known.stdout:
-        arguments = ["--version", VERSION, "--locked", "--force", "--root", tools, "--target-dir", tools / "build"]
-        _run(["cargo", "install", "cargo-cyclonedx", *arguments], root)
+        folders: list[str | Path] = ["--root", tools, "--target-dir", tools / "build"]
+        _run(["cargo", "install", "cargo-cyclonedx", "--version", VERSION, "--locked", "--force", *folders], root)
     return program
 
 
