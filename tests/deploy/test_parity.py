@@ -48,6 +48,13 @@ WISHES = {
          "ClustersParameter": "clusters"},
         {"environment": {"ENV": "prod", "REGION": "eu-west-1", "CLUSTERS_PARAMETER": "clusters"}},
     ),
+    "values by their ARNs": (
+        {"NomadTokenParameter": ARN("ssm", "parameter/nomad/token"), "NomadCaCertParameter": ARN("secretsmanager", "secret:ca-abcdef"),
+         "NotifyWebhookParameter": "slack"},
+        {"environment": {
+            "NOMAD_ADDR": "https://nomad.example:4646", "NOMAD_TOKEN_PARAMETER": ARN("ssm", "parameter/nomad/token"),
+            "NOMAD_CACERT_PARAMETER": ARN("secretsmanager", "secret:ca-abcdef"), "NOTIFY_WEBHOOK_PARAMETER": "slack"}},
+    ),
     "everything": (
         {"Trigger": "sqs", "Architecture": "x86_64", "MemorySize": "256", "EventsConcurrency": "5", "LogLevel": "DEBUG",
          "LogRetentionDays": "7", "DrainDeadline": "86400s", "HeartbeatTimeout": "864", "NomadTokenParameter": "",
@@ -101,7 +108,9 @@ def grants(document):
         for statement in document["Statement"]
         for action in several(statement["Action"])
         for resource in several(statement.get("Resource"))
-        # A parameter is no secret: CloudFormation's list of ARNs is given to both actions.
+        # A parameter is no secret, and nothing is called nothing: CloudFormation cannot tell names from ARNs, nor one kind of ARN
+        # from the other, and grants a little that there is not.
+        if not resource.endswith(":parameter/")
         if resource == "*" or not resource.startswith("arn:aws:") or not (
             action == "ssm:GetParameter" and ":secretsmanager:" in resource
             or action == "secretsmanager:GetSecretValue" and ":ssm:" in resource)

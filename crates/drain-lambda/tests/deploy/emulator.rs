@@ -59,7 +59,7 @@ impl Emulator {
         lab.aws.believe_everybody();
         let emulator =
             Self { tools, url, nomad_url: lab.nomad_url(), outputs: RefCell::default(), folder, process };
-        let give_up = Instant::now() + Duration::from_secs(60);
+        let give_up = Instant::now() + Duration::from_mins(1);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             assert!(Instant::now() < give_up, "the emulator does not start: {}", emulator.log());
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -22,6 +22,9 @@ use tools::Tools;
 
 const STACK: &str = "nomad-drain";
 
+/// A client's key that is kept as a secret.
+const SECRET: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:nomad-key-AbCdEf";
+
 #[test]
 fn the_template_says_what_the_documents_say() {
     let Some(tools) = tools() else { return };
@@ -48,8 +51,11 @@ async fn a_stack_protects_a_group_from_its_first_minute_to_its_last() {
     emulator.create_group(harness::GROUP);
 
     let began = Instant::now();
-    emulator.deploy(STACK, &["Trigger=sns"]);
+    let key = format!("NomadClientKeyParameter={SECRET}");
+    emulator.deploy(STACK, &["Trigger=sns", "NotifyWebhookParameter=ca", &key]);
     everything_that_watches_is_there(&emulator);
+    the_role_reads_what_it_was_given(&emulator, &emulator.output("RoleArn"));
+    emulator.deploy(STACK, &["Trigger=sns", "NotifyWebhookParameter=", "NomadClientKeyParameter="]);
     by_topic(&lab, &emulator).await;
     the_sweep_finds_what_no_event_told(&lab, &emulator).await;
     told("a topic, and the sweep", began);
@@ -190,6 +196,17 @@ async fn released(lab: &Lab, worker: &Worker) {
     assert!(lab.node(worker).unwrap().last_drain.is_some());
 }
 
+/// Sweeps until a worker has been released.
+async fn swept_until_released(lab: &Lab, emulator: &Emulator, worker: &Worker) {
+    let sweep = emulator.output("SweepFunctionArn");
+    let give_up = Instant::now() + Duration::from_mins(3);
+    while completions(lab, worker).is_empty() {
+        assert!(Instant::now() < give_up, "nobody went on with it");
+        emulator.invoke(&sweep, &json!({"action": "sweep"}));
+    }
+    released(lab, worker).await;
+}
+
 fn drains(lab: &Lab, worker: &Worker) -> bool {
     lab.node(worker).is_some_and(|node| node.drain.is_some())
 }
@@ -219,6 +236,21 @@ fn everything_that_watches_is_there(emulator: &Emulator) {
     let rules = emulator.aws(&["events", "list-rules"]);
     let rules = rules["Rules"].as_array().unwrap();
     assert!(rules.iter().any(|rule| rule["ScheduleExpression"] == "rate(1 minute)"), "{rules:?}");
+}
+
+/// The role as it was made: what a parameter's name and an ARN become.
+fn the_role_reads_what_it_was_given(emulator: &Emulator, role: &str) {
+    let name = role.rsplit('/').next().unwrap();
+    let policy =
+        emulator.aws(&["iam", "get-role-policy", "--role-name", name, "--policy-name", "nomad-drain"]);
+    let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
+    let read = statements.iter().filter(|one| one["Action"].to_string().contains("ssm:GetParameter"));
+    let resources: Vec<&str> =
+        read.flat_map(|one| one["Resource"].as_array().unwrap()).filter_map(Value::as_str).collect();
+    let parameter = |name: &str| format!("arn:aws:ssm:us-east-1:000000000000:parameter/{name}");
+    for expected in [parameter("nomad-drain/token"), parameter("ca"), SECRET.to_owned()] {
+        assert!(resources.contains(&expected.as_str()), "{expected}: {resources:?}");
+    }
 }
 
 async fn by_topic(lab: &Lab, emulator: &Emulator) {
@@ -254,13 +286,7 @@ async fn what_drains_goes_on_while_the_function_is_replaced(lab: &Lab, emulator:
     ]);
     eventually("it drains", || drains(lab, &worker)).await;
     emulator.deploy(STACK, &["Trigger=sqs"]);
-    let sweep = emulator.output("SweepFunctionArn");
-    let give_up = Instant::now() + Duration::from_secs(60);
-    while completions(lab, &worker).is_empty() {
-        assert!(Instant::now() < give_up, "nobody went on with it");
-        emulator.invoke(&sweep, &json!({"action": "sweep"}));
-    }
-    released(lab, &worker).await;
+    swept_until_released(lab, emulator, &worker).await;
 }
 
 async fn by_queue(lab: &Lab, emulator: &Emulator) {
@@ -331,13 +357,7 @@ async fn what_drains_outlives_the_stack(lab: &Lab, emulator: &Emulator) {
     let drain = node.last_drain.unwrap();
     assert_eq!(drain.meta["managed-by"], "nomad-drain", "the drain goes on, and tells whose it is");
     emulator.deploy(STACK, &["Trigger=sns"]);
-    let sweep = emulator.output("SweepFunctionArn");
-    let give_up = Instant::now() + Duration::from_secs(90);
-    while completions(lab, &worker).is_empty() {
-        assert!(Instant::now() < give_up, "nobody went on with it");
-        emulator.invoke(&sweep, &json!({"action": "sweep"}));
-    }
-    released(lab, &worker).await;
+    swept_until_released(lab, emulator, &worker).await;
     assert_eq!(harness::effects(lab, "drain started", &worker.node_id).len(), 1, "it was not begun again");
 }
 

@@ -33,14 +33,17 @@ impl Tools {
 }
 
 fn install() -> Result<PathBuf, String> {
-    let wanted = fs::read_to_string(root().join("tests/deploy/requirements.txt")).unwrap();
+    let failed = |what: &str, error: std::io::Error| format!("{what}: {error}");
+    let requirements = root().join("tests/deploy/requirements.txt");
+    let wanted =
+        fs::read_to_string(requirements).map_err(|error| failed("tests/deploy/requirements.txt", error))?;
     let folder = root().join("target/deploy-tools");
     let stamp = folder.join("installed");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(folder);
     }
     let run = |command: &mut Command, what: &str| {
-        let run = command.output().map_err(|error| format!("{what}: {error}"))?;
+        let run = command.output().map_err(|error| failed(what, error))?;
         let said = String::from_utf8_lossy(&run.stderr);
         let last = said.trim().lines().last().unwrap_or_default().to_owned();
         if run.status.success() { Ok(()) } else { Err(format!("{what}: {last}")) }
@@ -56,6 +59,6 @@ fn install() -> Result<PathBuf, String> {
             .arg(root().join("tests/deploy/requirements.txt")),
         "pip cannot install tests/deploy/requirements.txt",
     )?;
-    fs::write(stamp, wanted).unwrap();
+    fs::write(stamp, wanted).map_err(|error| failed("target/deploy-tools", error))?;
     Ok(folder)
 }

@@ -1,0 +1,1 @@
+"""What deploy/package does, in parts: build, check, zip, run, list."""

@@ -1,0 +1,56 @@
+"""The list of what the binary is made of (CycloneDX), which is the same for the same sources."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from . import build
+
+VERSION = "0.5.9"
+NAME = "lambda-nomad-drain.cdx.json"
+_PACKAGE = Path("crates/drain-lambda")
+
+
+def write(root: Path, output: Path) -> int:
+    """Writes the list, and returns how many components it has."""
+    tools = root / "target/tools"
+    program = _install(root, tools)
+    with tempfile.TemporaryDirectory() as folder:
+        # It writes beside each Cargo.toml: not into the sources themselves.
+        copy = Path(folder).resolve() / "sources"
+        build.copy_sources(root, copy)
+        arguments: list[str | Path] = ["--format", "json", "--no-build-deps", "--spec-version", "1.5", "--override-filename", "sbom"]
+        manifest = copy / _PACKAGE / "Cargo.toml"
+        _run([program, "cyclonedx", "--manifest-path", manifest, "--target", "all", *arguments], copy)
+        listed = json.loads((copy / _PACKAGE / "sbom.json").read_text())
+        listed = normalized(listed, copy)
+    output.write_text(json.dumps(listed, indent=2, sort_keys=True) + "\n")
+    return len(listed["components"])
+
+
+def normalized(listed: dict[str, Any], sources: Path) -> dict[str, Any]:
+    """The list without what differs from run to run: its number, its time, and where the sources lay."""
+    listed = json.loads(json.dumps(listed).replace(str(sources), "/lambda-nomad-drain"))
+    listed.pop("serialNumber", None)
+    listed.get("metadata", {}).pop("timestamp", None)
+    return listed
+
+
+def _install(root: Path, tools: Path) -> Path:
+    program = tools / "bin/cargo-cyclonedx"
+    known = subprocess.run([program, "cyclonedx", "--version"], capture_output=True, text=True) if program.exists() else None
+    if known is None or VERSION not in known.stdout:
+        folders: list[str | Path] = ["--root", tools, "--target-dir", tools / "build"]
+        _run(["cargo", "install", "cargo-cyclonedx", "--version", VERSION, "--locked", "--force", *folders], root)
+    return program
+
+
+def _run(command: list[str | Path], folder: Path) -> None:
+    code = subprocess.run(command, cwd=folder, env=os.environ.copy(), stdin=subprocess.DEVNULL).returncode
+    if code != 0:
+        raise build.Failed(f"{' '.join(map(str, command))} ended with {code}")
