@@ -129,7 +129,7 @@ class Command(unittest.TestCase):
 
     def test_an_architecture_that_was_asked_for_is_not_left_out(self) -> None:
         self.missing = {"arm64": "no target"}
-        code, output = self.package("--architecture", "arm64")
+        code, output = self.package("--architecture", "x86_64", "--architecture", "arm64")
         self.assertEqual(code, 1)
         self.assertIn("no target", output)
 
