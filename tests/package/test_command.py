@@ -203,6 +203,15 @@ class Components(unittest.TestCase):
         self.assertEqual(one, other)
         self.assertNotIn("/tmp", json.dumps(one))
 
+    def test_one_list_has_what_is_in_either_package(self) -> None:
+        def listed(*names: str) -> dict[str, Any]:
+            dependencies = [{"ref": "drain", "dependsOn": list(names)}]
+            return {"components": [{"bom-ref": name} for name in names], "dependencies": dependencies}
+
+        both = sbom.together([listed("ring", "x86"), listed("arm", "ring")])
+        self.assertEqual([component["bom-ref"] for component in both["components"]], ["arm", "ring", "x86"])
+        self.assertEqual(both["dependencies"], [{"ref": "drain", "dependsOn": ["arm", "ring", "x86"]}])
+
 
 if __name__ == "__main__":
     unittest.main()
