@@ -115,9 +115,8 @@ def _symbols_by_version(sections: list[_Section]) -> dict[int, list[str]]:
         names = sections[dynsym.link].data
         indices = struct.iter_unpack("<H", versym.data)
         for (index,), symbol in zip(indices, struct.iter_unpack("<IBBHQQ", dynsym.data), strict=True):
-            name, _, _, section = symbol[:4]
-            if section == 0 and name != 0:  # undefined here: somebody else's
-                found.setdefault(index & ~_VERSYM_HIDDEN, []).append(_text(names, name))
+            # Defined here or not: a program may hold a library's variable in a copy of its own.
+            found.setdefault(index & ~_VERSYM_HIDDEN, []).append(_text(names, symbol[0]))
     return found
 
 

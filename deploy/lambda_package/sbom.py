@@ -1,4 +1,4 @@
-"""The list of what the binary is made of (CycloneDX), which is the same for the same sources."""
+"""The list of what the binaries are made of (CycloneDX), which is the same for the same sources."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import build
+from .architecture import ARCHITECTURES
 
 VERSION = "0.5.9"
 NAME = "lambda-nomad-drain.cdx.json"
@@ -24,21 +25,39 @@ def write(root: Path, output: Path) -> int:
         # It writes beside each Cargo.toml: not into the sources themselves.
         copy = Path(folder).resolve() / "sources"
         build.copy_sources(root, copy)
-        arguments: list[str | Path] = ["--format", "json", "--no-build-deps", "--spec-version", "1.5", "--override-filename", "sbom"]
         manifest = copy / _PACKAGE / "Cargo.toml"
-        _run([program, "cyclonedx", "--manifest-path", manifest, "--target", "all", *arguments], copy)
-        listed = json.loads((copy / _PACKAGE / "sbom.json").read_text())
-        listed = normalized(listed, copy)
+        options = ["--format", "json", "--no-build-deps", "--spec-version", "1.5", "--override-filename", "sbom"]
+        lists = []
+        for architecture in ARCHITECTURES.values():
+            target = ["--target", architecture.rust_target]
+            _run([program, "cyclonedx", "--manifest-path", manifest, *target, *options], copy)
+            lists.append(normalized(json.loads((copy / _PACKAGE / "sbom.json").read_text()), copy))
+        listed = together(lists)
     output.write_text(json.dumps(listed, indent=2, sort_keys=True) + "\n")
     return len(listed["components"])
 
 
 def normalized(listed: dict[str, Any], sources: Path) -> dict[str, Any]:
-    """The list without what differs from run to run: its number, its time, and where the sources lay."""
+    """The list without what differs from run to run and between targets: its number, its time, and where the sources lay."""
     listed = json.loads(json.dumps(listed).replace(str(sources), "/lambda-nomad-drain"))
     listed.pop("serialNumber", None)
-    listed.get("metadata", {}).pop("timestamp", None)
+    for varying in ("timestamp", "properties"):
+        listed.get("metadata", {}).pop(varying, None)
     return listed
+
+
+def together(lists: list[dict[str, Any]]) -> dict[str, Any]:
+    """One list for all packages: what is in any of them."""
+    components: dict[str, dict[str, Any]] = {}
+    dependencies: dict[str, set[str]] = {}
+    for listed in lists:
+        components |= {component["bom-ref"]: component for component in listed["components"]}
+        for dependency in listed.get("dependencies", []):
+            dependencies.setdefault(dependency["ref"], set()).update(dependency.get("dependsOn", []))
+    return lists[0] | {
+        "components": [components[reference] for reference in sorted(components)],
+        "dependencies": [{"ref": ref, "dependsOn": sorted(needed)} for ref, needed in sorted(dependencies.items())],
+    }
 
 
 def _install(root: Path, tools: Path) -> Path:

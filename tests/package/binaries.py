@@ -17,6 +17,7 @@ class Wanted:
     libraries: list[str] = field(default_factory=list)
     versions: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     own_symbols: list[str] = field(default_factory=list)
+    hidden: int = 0  # 0x8000 sets the bit that says that a version is not the default one
 
 
 class _Names:
@@ -41,10 +42,10 @@ def make(wanted: Wanted) -> bytes:
         entries = b""
         for number, (version, needed_by) in enumerate(versions.items()):
             following = 16 if number + 1 < len(versions) else 0
-            entries += struct.pack("<IHHII", 0, 0, index, names.add(version), following)
+            entries += struct.pack("<IHHII", 0, 0, index | wanted.hidden, names.add(version), following)
             for symbol in needed_by:
                 symbols += struct.pack("<IBBHQQ", names.add(symbol), 0x12, 0, 0, 0, 0)
-                versym += struct.pack("<H", index)
+                versym += struct.pack("<H", index | wanted.hidden)
             index += 1
         following = 16 + len(entries) if position + 1 < len(wanted.versions) else 0
         verneed += struct.pack("<HHIII", 1, len(versions), names.add(library), 16, following) + entries

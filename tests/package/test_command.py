@@ -129,7 +129,7 @@ class Command(unittest.TestCase):
 
     def test_an_architecture_that_was_asked_for_is_not_left_out(self) -> None:
         self.missing = {"arm64": "no target"}
-        code, output = self.package("--architecture", "arm64")
+        code, output = self.package("--architecture", "x86_64", "--architecture", "arm64")
         self.assertEqual(code, 1)
         self.assertIn("no target", output)
 
@@ -202,6 +202,15 @@ class Components(unittest.TestCase):
         other = sbom.normalized(listed("urn:uuid:2", "2026-01-02", "/tmp/b"), Path("/tmp/b"))
         self.assertEqual(one, other)
         self.assertNotIn("/tmp", json.dumps(one))
+
+    def test_one_list_has_what_is_in_either_package(self) -> None:
+        def listed(*names: str) -> dict[str, Any]:
+            dependencies = [{"ref": "drain", "dependsOn": list(names)}]
+            return {"components": [{"bom-ref": name} for name in names], "dependencies": dependencies}
+
+        both = sbom.together([listed("ring", "x86"), listed("arm", "ring")])
+        self.assertEqual([component["bom-ref"] for component in both["components"]], ["arm", "ring", "x86"])
+        self.assertEqual(both["dependencies"], [{"ref": "drain", "dependsOn": ["arm", "ring", "x86"]}])
 
 
 if __name__ == "__main__":

@@ -61,6 +61,10 @@ class Versions(unittest.TestCase):
         (version,) = elf.read(make(wanted)).versions
         self.assertEqual(version, elf.Version("libc.so.6", "GLIBC_2.17", ("read",)))
 
+    def test_symbols_of_versions_that_are_not_the_default_are_found(self) -> None:
+        wanted = Wanted(libraries=["libc.so.6"], versions={"libc.so.6": {"GLIBC_2.17": ["read"]}}, hidden=0x8000)
+        self.assertEqual(elf.read(make(wanted)).versions, (elf.Version("libc.so.6", "GLIBC_2.17", ("read",)),))
+
 
 class Loading(unittest.TestCase):
     def test_the_other_architecture_is_refused(self) -> None:
@@ -93,7 +97,7 @@ class Loading(unittest.TestCase):
         self.assertEqual(sorted(version.name for version in read.versions), sorted(named))
         table = ["readelf", "--wide", "--dyn-syms", binary]
         listed = subprocess.run(table, capture_output=True, text=True, check=True).stdout
-        symbols = re.findall(r" UND (\S+)@(\S+) \(\d+\)", listed)
+        symbols = re.findall(r" (\S+?)@+(\S+) \(\d+\)", listed)
         self.assertGreater(len(symbols), 10)
         ours = {(symbol, version.name) for version in read.versions for symbol in version.symbols}
         self.assertEqual(ours, set(symbols))
