@@ -85,6 +85,10 @@ class Stack:
     def _join(self, parts):
         return parts[0].join(map(str, self.evaluate(parts[1])))
 
+    def _select(self, parts):
+        # An empty list is one empty item, as CloudFormation has it.
+        return (self.evaluate(parts[1]) or [""])[int(parts[0])]
+
     def _split(self, parts):
         return self.evaluate(parts[1]).split(parts[0])
 

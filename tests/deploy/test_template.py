@@ -56,6 +56,25 @@ class Template(unittest.TestCase):
         self.assertEqual(len(logs), 2)
         self.assertTrue(all("RetentionInDays" in log["Properties"] for log in logs.values()))
 
+    def test_functions_are_made_when_their_role_may_what_lambda_checks(self):
+        # With a VPC, and with a queue for what failed, Lambda refuses a function whose role has no policy yet.
+        for function in resources(TEMPLATE, "AWS::Serverless::Function").values():
+            self.assertEqual(function["DependsOn"], "Policy")
+
+    def test_a_loop_over_nothing_takes_no_other_resources_name(self):
+        # An empty list is one empty item, whose resources are conditional and named all the same.
+        for name, body in TEMPLATE["Resources"].items():
+            if name.startswith("Fn::ForEach::"):
+                (pattern, made), = body[2].items()
+                self.assertNotIn(pattern.replace("&{%s}" % body[0], ""), TEMPLATE["Resources"])
+                self.assertIn("Condition", made)
+
+    def test_without_the_sweep_a_hook_of_five_minutes_is_refused(self):
+        rule = TEMPLATE["Rules"]["HooksOutlastDrains"]
+        self.assertIn({"Fn::Equals": [{"Ref": "Sweep"}, "false"]}, rule["RuleCondition"]["Fn::And"])
+        default = str(TEMPLATE["Parameters"]["HeartbeatTimeout"]["Default"])
+        self.assertEqual(rule["Assertions"][0]["Assert"], {"Fn::Not": [{"Fn::Equals": [{"Ref": "HeartbeatTimeout"}, default]}]})
+
     def test_the_queue_waits_six_times_as_long_as_the_function(self):
         queue = TEMPLATE["Resources"]["Queue"]["Properties"]
         events = TEMPLATE["Resources"]["EventsFunction"]["Properties"]
