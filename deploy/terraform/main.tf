@@ -34,7 +34,8 @@ module "plan" {
 
 locals {
   functions = merge(
-    { events = { timeout = 60, concurrency = var.events_concurrency, description = "Drains the nodes of instances that events name." } },
+    # Without the sweep one invocation sees a drain through, as far as Lambda lets it.
+    { events = { timeout = var.sweep ? 60 : 900, concurrency = var.events_concurrency, description = "Drains the nodes of instances that events name." } },
     var.sweep ? { sweep = { timeout = 90, concurrency = -1, description = "Carries on, once a minute, what hooks hold." } } : {},
   )
   topic_arn = var.trigger != "sns" ? null : coalesce(var.existing_topic_arn, one(aws_sns_topic.hooks[*].arn))

@@ -123,7 +123,7 @@ resource "aws_sqs_queue" "hooks" {
 
   name = "${var.name}-hooks"
   # Six times the function's time-out (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS").
-  visibility_timeout_seconds = 360
+  visibility_timeout_seconds = var.sweep ? 360 : 5400
   sqs_managed_sse_enabled    = true
   tags                       = var.tags
 
