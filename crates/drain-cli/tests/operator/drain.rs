@@ -111,6 +111,29 @@ async fn the_deadline_and_the_system_jobs_are_as_asked() {
 }
 
 #[tokio::test]
+async fn a_document_of_several_clusters_can_be_a_file() {
+    let stage = Stage::set_up().await;
+    let worker = stage.add_worker(GROUP, 1).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let run = async |text: String| {
+        std::fs::write(path, text).unwrap();
+        stage.run(&["--clusters", path, "drain", "--dry-run", &worker.instance_id]).await
+    };
+    let good =
+        format!(r#"{{"clusters":{{"blue":{{"groups":["{GROUP}"],"NOMAD_ADDR":"{}"}}}}}}"#, stage.nomad_url());
+    let ran = run(good).await;
+    assert!(ran.status == 0 && ran.out.contains("would be drained"), "{ran:?}");
+    let ran = run("{}".to_owned()).await;
+    let said = format!("the document of the Nomad clusters in file {path} has 1 problem");
+    assert!(ran.status == 3 && ran.err.contains(&said), "{ran:?}");
+    drop(file);
+    let ran = stage.run(&["--clusters", "/no/such/file", "drain", &worker.instance_id]).await;
+    let said = "could not be read from file /no/such/file: No such file";
+    assert!(ran.status == 3 && ran.err.contains(said), "{ran:?}");
+}
+
+#[tokio::test]
 async fn ctrl_c_leaves_the_drain_running_and_says_so() {
     let stage = Stage::set_up().await;
     let worker = worker_with_work(&stage, Duration::from_mins(5)).await;
