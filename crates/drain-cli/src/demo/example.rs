@@ -1,10 +1,47 @@
 //! A demonstration that was played once: what the renderings are tested with.
 
+use std::collections::BTreeSet;
+
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
 use super::course::{Course, Drain, DrainEnd, Running};
 use super::history::Trigger;
 use super::report::{Drained, Report, Scene, Span};
 use super::story::Story;
 use super::timeline::{Actor, Line};
+
+/// Fails unless a document is well-formed XML in which every id is there once, and whatever names an id names one of these.
+pub(super) fn assert_well_formed(document: &str) {
+    let mut reader = Reader::from_str(document);
+    let (mut ids, mut named, mut open) = (BTreeSet::new(), Vec::new(), 0);
+    loop {
+        let event = reader.read_event().unwrap_or_else(|error| panic!("{error} in {document}"));
+        let (Event::Start(tag) | Event::Empty(tag)) = &event else {
+            match event {
+                Event::End(_) => open -= 1,
+                Event::Eof => break,
+                other => drop(other),
+            }
+            continue;
+        };
+        open += i32::from(matches!(event, Event::Start(_)));
+        for attribute in tag.attributes() {
+            let attribute = attribute.unwrap();
+            let value = attribute.unescape_value().unwrap().into_owned();
+            match attribute.key.as_ref() {
+                b"id" => assert!(ids.insert(value.clone()), "{value} is there twice"),
+                b"aria-labelledby" => named.extend(value.split(' ').map(str::to_owned)),
+                b"fill" => named.extend(value.strip_prefix("url(#").map(|id| id.trim_end_matches(')').to_owned())),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(open, 0, "not every element ends in {document}");
+    for id in named {
+        assert!(ids.contains(&id), "there is no {id}");
+    }
+}
 
 /// Its report.
 pub(super) fn report() -> Report {

@@ -64,13 +64,13 @@ fn variables(palette: &Palette) -> String {
 fn draw_opening(markup: &mut Markup, report: &Report) {
     markup.words("p", &[("class", &"over")], "nomad-drain demo");
     let ends = report.instances.len();
-    markup.words("h1", &[], format_args!("{ends} instances end, and their work ends first"));
+    markup.words("h1", &[], format_args!("How {ends} instances ended"));
     let [cluster, group, function] = report.scene.told(report.real_nomad.as_deref());
-    let aws = if report.real_nomad.is_some() { "AWS is emulated" } else { "Nomad and AWS are emulated" };
+    let emulated = if report.real_nomad.is_some() { "AWS is" } else { "Nomad and AWS are" };
     markup.words(
         "p",
         &[],
-        format_args!("{cluster} {group} {function}. {aws}; the function is the one that is deployed."),
+        format_args!("{cluster} {group} {function}. {emulated} emulated on this machine; the function is not."),
     );
     if report.succeeded {
         markup.block("p", &[("class", &"verdict good")], |markup| {
@@ -100,8 +100,7 @@ fn draw_timeline(markup: &mut Markup, report: &Report) {
         markup.words(
             "figcaption",
             &[],
-            "Seconds since the hook held the first instance. A bar begins when the hook holds the instance, and ends when \
-             the function lets it go.",
+            "A bar begins when the hook holds the instance, and ends when the function lets it go.",
         );
     });
 }
@@ -140,7 +139,9 @@ mod tests {
 
     #[test]
     fn a_play_as_a_page() {
-        insta::assert_snapshot!(without_style(&file(&example::report())));
+        let page = file(&example::report());
+        example::assert_well_formed(&page);
+        insta::assert_snapshot!(without_style(&page));
     }
 
     #[test]
@@ -154,11 +155,23 @@ mod tests {
     }
 
     #[test]
+    fn a_page_asks_for_nothing() {
+        let page = file(&example::report());
+        for address in ["http:", "https:", "//", "src=", "href=", "@import", "<script", "<link", "url("] {
+            let found = page.match_indices(address).map(|(at, _)| &page[at..]);
+            let found: Vec<&str> = found.filter(|rest| !rest.starts_with("url(#")).collect();
+            assert!(found.is_empty(), "{address} in {:.80}", found[0]);
+        }
+        assert!(page.contains("default-src 'none'"));
+    }
+
+    #[test]
     fn text_is_no_markup() {
         let mut report = example::report();
         report.timeline[0].what = "</td><script>alert(1)</script>".to_owned();
         report.instances[0].reasons = vec!["\"><b>".to_owned()];
         let page = file(&report);
+        example::assert_well_formed(&page);
         assert!(page.contains("&lt;/td&gt;&lt;script&gt;alert(1)") && page.contains("&quot;&gt;&lt;b&gt;"));
         assert!(!page.contains("<script") && !page.contains("<b>"));
     }

@@ -76,9 +76,9 @@ pub(super) fn draw(markup: &mut Markup, report: &Report, shape: Shape, is_docume
 fn describe(report: &Report) -> String {
     let lanes = report.instances.iter().map(|drained| {
         let Drained { node_name, story, course, .. } = drained;
-        let at = |ms: Option<i128>| ms.map_or_else(|| "never".to_owned(), text::seconds);
+        let at = |ms: Option<i128>| ms.map_or_else(|| "never".to_owned(), |ms| format!("at {}", text::seconds(ms)));
         format!(
-            "{node_name} ({}): held at {}, drained at {}, without work at {}, released at {}.",
+            "{node_name} ({}): held {}, drained {}, without work {}, released {}.",
             story.label(),
             at(course.held_at_ms),
             at(course.drains.first().map(|drain| drain.from_ms)),
@@ -154,7 +154,9 @@ mod tests {
 
     #[test]
     fn a_play_as_a_picture() {
-        insta::assert_snapshot!(file(&example::report()));
+        let picture = file(&example::report());
+        example::assert_well_formed(&picture);
+        insta::assert_snapshot!(picture);
     }
 
     #[test]
@@ -164,7 +166,7 @@ mod tests {
         (course.released_at_ms, course.running, course.drains) = (None, Vec::new(), Vec::new());
         report.instances[3].course = super::super::course::Course::default();
         let picture = file(&report);
-        assert!(picture.contains("worker-4 (cancelled): held at never, drained at never"), "{picture}");
+        assert!(picture.contains("worker-4 (cancelled): held never, drained never"), "{picture}");
         assert!(!picture.contains("NaN") && !picture.contains("inf"), "{picture}");
         let nothing = Report { instances: Vec::new(), timeline: Vec::new(), outage: None, ..report };
         assert!(file(&nothing).contains("0 s"));

@@ -4,7 +4,7 @@ use super::super::history::Trigger;
 use super::super::markup::Markup;
 use super::super::report::{Drained, Report};
 use super::super::story::Story;
-use super::super::text::seconds;
+use super::super::text;
 
 /// Draws its card.
 pub(super) fn draw(markup: &mut Markup, report: &Report, drained: &Drained) {
@@ -36,7 +36,7 @@ fn draw_events(markup: &mut Markup, report: &Report, node_name: &str) {
         markup.block("ol", &[], |markup| {
             for line in about {
                 markup.line("li", &[], |markup| {
-                    let [at, who] = [seconds(line.at_ms), line.who.name().to_owned()];
+                    let [at, who] = [text::seconds(line.at_ms), line.who.name().to_owned()];
                     markup.inline("span", &[("class", &"at")], |markup| markup.text(at));
                     markup.text(format_args!(" {who}: {}", line.what));
                 });
@@ -75,7 +75,7 @@ fn told(drained: &Drained) -> String {
     };
     let empty = match drained.event_to_empty_ms.zip(drained.event_to_drain_ms) {
         Some((empty, drain)) => {
-            format!("The last allocation had ended {} after the drain began,", seconds(empty - drain))
+            format!("The last allocation ended {} after the drain began,", seconds(empty - drain))
         }
         None => "The last allocation has not ended,".to_owned(),
     };
@@ -84,6 +84,11 @@ fn told(drained: &Drained) -> String {
         None => "and the instance was not released after it.".to_owned(),
     };
     [found, drain, empty, released].join(" ")
+}
+
+/// Seconds in running text: the unit stays with its number.
+fn seconds(ms: i128) -> String {
+    text::seconds(ms).replace(' ', "\u{a0}")
 }
 
 /// What there is to see in a story.

@@ -40,14 +40,15 @@ pub(super) fn draw(markup: &mut Markup, place: &Place<'_>, drained: &Drained, ou
         });
         let (Some(held), Some(ends)) = (course.held_at_ms, course.ends_at_ms()) else { return };
         let bar = top + BAR_TOP;
+        let cut = outage.and_then(|outage| overlap(outage, held, ends));
+        if let Some(cut) = cut {
+            draw_outage(markup, place, cut);
+        }
         draw_work(markup, place, course, ends);
         let frame = [px(scale.x(held)), px(bar), px(scale.length(ends - held).max(1.0)), px(BAR)];
         let [x, y, width, height] = &frame;
         let places: [(&str, &dyn std::fmt::Display); 4] =
             [("x", x), ("y", y), ("width", width), ("height", height)];
-        if let Some(cut) = outage.and_then(|outage| overlap(outage, held, ends)) {
-            draw_outage(markup, place, cut);
-        }
         markup.empty("rect", &[("class", &"nd-held"), places[0], places[1], places[2], places[3]]);
         draw_marks(markup, place, course);
         if course.released_at_ms.is_some() {
@@ -84,7 +85,7 @@ fn draw_outage(markup: &mut Markup, place: &Place<'_>, (from, to): (i128, i128))
     let Place { top, scale, shape } = place;
     let (x, y, width) = (scale.x(from), top + BAR_TOP, scale.length(to - from));
     let paint = Fill::Outage.paint(*shape);
-    let rect: [(&str, &dyn std::fmt::Display); 2] = [("fill", &paint), ("fill-opacity", &0.75)];
+    let rect: [(&str, &dyn std::fmt::Display); 2] = [("fill", &paint), ("fill-opacity", &0.6)];
     markup.empty(
         "rect",
         &[rect[0], rect[1], ("x", &px(x)), ("y", &px(y)), ("width", &px(width)), ("height", &px(BAR))],
@@ -122,7 +123,8 @@ fn draw_end(markup: &mut Markup, place: &Place<'_>, drained: &Drained, held: i12
     let (x, y) = (scale.x(ends), top + BAR_TOP + BAR / 2.0);
     markup.empty("path", &[("class", &"nd-done"), ("d", &released(x + 4.0, y))]);
     let words = match drained.empty_to_released_ms {
-        Some(ms) => format!("empty; released {} later", text::seconds(ms)),
+        Some(ms) if shape.is_wide => format!("empty; released {} later", text::seconds(ms)),
+        Some(ms) => format!("released {} later", text::seconds(ms)),
         None => "released".to_owned(),
     };
     let width = CHARACTER * f64::from(u32::try_from(words.chars().count()).unwrap_or_default());

@@ -56,7 +56,7 @@ pub(super) fn lay_out(shape: Shape) -> Legend {
         x += width + 12.0;
         place
     });
-    Legend { entries: entries.into(), height: y + LINE }
+    Legend { entries: entries.into(), height: y + 10.0 }
 }
 
 impl Legend {

@@ -53,7 +53,7 @@ impl Fill {
                 8,
                 &[("nd-f-panel", "M0 0h8v8h-8z"), ("nd-f-stopping", "M0 8L8 0h-4.6L0 3.4zM8 8V3.4L3.4 8z")],
             ),
-            Self::Outage => (8, &[("nd-f-bad", "M0 0h1.3L8 6.7V8H6.7L0 1.3zM6.7 0H8v1.3z")]),
+            Self::Outage => (8, &[("nd-f-bad", "M0 0h1L8 7V8H7L0 1zM7 0H8v1z")]),
         }
     }
 }
@@ -85,7 +85,7 @@ pub(in super::super) fn rules() -> String {
     let mut rules = String::from(
         ".nd text{font:12px system-ui,-apple-system,\"Segoe UI\",Roboto,sans-serif}\n\
          .nd .nd-name{font-weight:600}\n\
-         .nd .nd-halo{paint-order:stroke;stroke-width:4px;stroke-linejoin:round}\n",
+         .nd .nd-halo{paint-order:stroke;stroke-width:6px;stroke-linejoin:round}\n",
     );
     rules.push_str(&colours(&LIGHT));
     // On paper it is always day.
