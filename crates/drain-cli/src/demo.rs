@@ -21,13 +21,14 @@ mod text;
 mod timeline;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::exit::Exit;
+use crate::frame::Frame;
 use file::Destination;
 use history::History;
 use live::{Live, Voice};
@@ -38,9 +39,6 @@ use stage::Stage;
 /// What can be asked of the demonstration.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Print one JSON document instead, for machines.
-    #[arg(long)]
-    json: bool,
     /// Also write a report: one HTML file that opens without network access.
     ///
     /// It has the timeline as a picture, what happened to each instance, the summary, and every event in order. The file
@@ -71,17 +69,17 @@ impl Arguments {
     }
 
     /// Who may have standard output, and where words for people go then. Two documents in one place are a mistake.
-    fn voice(&self) -> Voice {
+    fn voice(&self, json: bool) -> Voice {
         let on_stdout = self.documents().filter(|(path, _)| file::is_stdout(path)).count();
         let same_file = self.report.is_some() && self.report == self.svg;
-        if on_stdout + usize::from(self.json) > 1 || same_file {
+        if on_stdout + usize::from(json) > 1 || same_file {
             let mut command = crate::Arguments::command();
             command.build();
             let demo = command.find_subcommand("demo").cloned().unwrap_or(command);
             let said = "--json, --report and --svg need a place each: one of them may have standard output";
             demo.clone().error(ErrorKind::ArgumentConflict, said).exit();
         }
-        match (self.json, on_stdout) {
+        match (json, on_stdout) {
             (true, _) => Voice::Silent,
             (false, 0) => Voice::Stdout,
             (false, _) => Voice::Stderr,
@@ -90,8 +88,8 @@ impl Arguments {
 }
 
 /// Runs the demonstration; its exit status tells whether everything happened.
-pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let voice = arguments.voice();
+pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<Exit> {
+    let voice = arguments.voice(frame.json);
     // Before anything else: a minute later is too late to hear of a wrong path.
     let documents: anyhow::Result<Vec<_>> =
         arguments.documents().map(|(path, render)| Ok((Destination::open(path)?, render))).collect();
@@ -101,7 +99,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         played = play(arguments, voice) => played?,
         stopped = stopped() => bail!("stopped by {}", stopped?),
     };
-    if arguments.json {
+    if frame.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         voice.say(&text::render(&report, timeline_shown));
@@ -111,7 +109,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             eprintln!("{} is written", path.display());
         }
     }
-    Ok(if report.succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(Exit::done_if(report.succeeded))
 }
 
 /// Plays everything. Gives what has happened, and whether the timeline has been shown meanwhile.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use quick_xml::Reader;
 use quick_xml::events::Event;
+use quick_xml::{Reader, XmlVersion};
 
 use super::course::{Course, Drain, DrainEnd, Running};
 use super::history::Trigger;
@@ -17,22 +17,21 @@ pub(super) fn assert_well_formed(document: &str) {
     let (mut ids, mut named, mut open) = (BTreeSet::new(), Vec::new(), 0);
     loop {
         let event = reader.read_event().unwrap_or_else(|error| panic!("{error} in {document}"));
-        let (Event::Start(tag) | Event::Empty(tag)) = &event else {
-            match event {
-                Event::End(_) => open -= 1,
-                Event::Eof => break,
-                other => drop(other),
-            }
-            continue;
-        };
-        open += i32::from(matches!(event, Event::Start(_)));
+        open += i32::from(matches!(event, Event::Start(_))) - i32::from(matches!(event, Event::End(_)));
+        if matches!(event, Event::Eof) {
+            break;
+        }
+        let (Event::Start(tag) | Event::Empty(tag)) = &event else { continue };
         for attribute in tag.attributes() {
             let attribute = attribute.unwrap();
-            let value = attribute.unescape_value().unwrap().into_owned();
+            let value = attribute.normalized_value(XmlVersion::Implicit1_0).unwrap().into_owned();
             match attribute.key.as_ref() {
-                b"id" => assert!(ids.insert(value.clone()), "{value} is there twice"),
-                b"aria-labelledby" => named.extend(value.split(' ').map(str::to_owned)),
-                b"fill" => named.extend(value.strip_prefix("url(#").map(|id| id.trim_end_matches(')').to_owned())),
+                "id" => assert!(ids.insert(value.clone()), "{value} is there twice"),
+                "aria-labelledby" => named.extend(value.split(' ').map(str::to_owned)),
+                "fill" => {
+                    let id = value.strip_prefix("url(#").map(|id| id.trim_end_matches(')').to_owned());
+                    named.extend(id);
+                }
                 _ => {}
             }
         }

@@ -43,7 +43,7 @@ impl Destination {
             }
             Self::Beside(mut beside, path) => {
                 let written = beside.write_all(document.as_bytes());
-                (written.and_then(|()| Ok(drop(beside.persist(&path)?))), path)
+                (written.and_then(|()| beside.persist(&path).map(drop).map_err(io::Error::from)), path)
             }
             Self::Direct(mut file, path) => (file.write_all(document.as_bytes()), path),
         };

@@ -70,7 +70,9 @@ fn draw_opening(markup: &mut Markup, report: &Report) {
     markup.words(
         "p",
         &[],
-        format_args!("{cluster} {group} {function}. {emulated} emulated on this machine; the function is not."),
+        format_args!(
+            "{cluster} {group} {function}. {emulated} emulated on this machine; the function is not."
+        ),
     );
     if report.succeeded {
         markup.block("p", &[("class", &"verdict good")], |markup| {

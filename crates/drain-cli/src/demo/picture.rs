@@ -5,7 +5,7 @@ mod lane;
 mod legend;
 mod style;
 
-use super::markup::Markup;
+use super::markup::{Attributes, Markup};
 use super::report::{Drained, Report};
 use super::text;
 
@@ -49,12 +49,11 @@ pub(super) fn draw(markup: &mut Markup, report: &Report, shape: Shape, is_docume
     let (title, description) = (format!("{prefix}-title"), format!("{prefix}-description"));
     let labels = format!("{title} {description}");
     let view = format!("0 0 {width} {height}");
-    let (class, namespace) = ("nd", "http://www.w3.org/2000/svg");
-    let mut attributes: Vec<(&str, &dyn std::fmt::Display)> =
-        vec![("class", &class), ("viewBox", &view), ("role", &"img"), ("aria-labelledby", &labels)];
-    if is_document {
-        attributes.extend_from_slice(&[("xmlns", &namespace), ("width", &width), ("height", &height)]);
-    }
+    let document: Attributes<'_> =
+        &[("xmlns", &"http://www.w3.org/2000/svg"), ("width", &width), ("height", &height)];
+    let part: Attributes<'_> =
+        &[("class", &"nd"), ("viewBox", &view), ("role", &"img"), ("aria-labelledby", &labels)];
+    let attributes = [if is_document { document } else { &[] }, part].concat();
     markup.block("svg", &attributes, |markup| {
         markup.words("title", &[("id", &title)], "When each instance was held, drained and released");
         markup.words("desc", &[("id", &description)], describe(report));
@@ -76,7 +75,9 @@ pub(super) fn draw(markup: &mut Markup, report: &Report, shape: Shape, is_docume
 fn describe(report: &Report) -> String {
     let lanes = report.instances.iter().map(|drained| {
         let Drained { node_name, story, course, .. } = drained;
-        let at = |ms: Option<i128>| ms.map_or_else(|| "never".to_owned(), |ms| format!("at {}", text::seconds(ms)));
+        let at = |ms: Option<i128>| {
+            ms.map_or_else(|| "never".to_owned(), |ms| format!("at {}", text::seconds(ms)))
+        };
         format!(
             "{node_name} ({}): held {}, drained {}, without work {}, released {}.",
             story.label(),
@@ -95,15 +96,12 @@ fn draw_axis(markup: &mut Markup, scale: &Scale, y: f64) {
     let seconds = std::iter::successors(Some(0), |second| Some(second + step.unwrap_or(120)));
     for second in seconds.take_while(|second| second * 1000 <= scale.span_ms) {
         let x = px(scale.x(second * 1000));
-        let line = [("class", &"nd-grid" as &dyn std::fmt::Display), ("x1", &x), ("x2", &x)];
-        markup.empty("line", &[line[0], line[1], line[2], ("y1", &px(MARGIN)), ("y2", &px(y + 4.0))]);
+        let (from, to) = (px(MARGIN), px(y + 4.0));
+        markup.empty("line", &[("class", &"nd-grid"), ("x1", &x), ("x2", &x), ("y1", &from), ("y2", &to)]);
         let anchor = if second == 0 { "start" } else { "middle" };
-        let at = [("x", &x as &dyn std::fmt::Display), ("text-anchor", &anchor)];
-        markup.words(
-            "text",
-            &[("class", &"nd-quiet"), at[0], at[1], ("y", &px(y + 18.0))],
-            format_args!("{second} s"),
-        );
+        let label: Attributes<'_> =
+            &[("class", &"nd-quiet"), ("x", &x), ("y", &px(y + 18.0)), ("text-anchor", &anchor)];
+        markup.words("text", label, format_args!("{second} s"));
     }
 }
 

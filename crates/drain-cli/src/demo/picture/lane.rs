@@ -1,7 +1,9 @@
 //! One lane of the picture: one instance.
 
+use std::fmt::Write as _;
+
 use super::super::course::{Course, Drain, DrainEnd};
-use super::super::markup::Markup;
+use super::super::markup::{Attributes, Markup};
 use super::super::report::{Drained, Span};
 use super::super::text;
 use super::super::timeline::Actor;
@@ -39,17 +41,21 @@ pub(super) fn draw(markup: &mut Markup, place: &Place<'_>, drained: &Drained, ou
             markup.text(format_args!("  {title}"));
         });
         let (Some(held), Some(ends)) = (course.held_at_ms, course.ends_at_ms()) else { return };
-        let bar = top + BAR_TOP;
         let cut = outage.and_then(|outage| overlap(outage, held, ends));
-        if let Some(cut) = cut {
-            draw_outage(markup, place, cut);
-        }
+        draw_outage(markup, place, cut);
         draw_work(markup, place, course, ends);
-        let frame = [px(scale.x(held)), px(bar), px(scale.length(ends - held).max(1.0)), px(BAR)];
-        let [x, y, width, height] = &frame;
-        let places: [(&str, &dyn std::fmt::Display); 4] =
-            [("x", x), ("y", y), ("width", width), ("height", height)];
-        markup.empty("rect", &[("class", &"nd-held"), places[0], places[1], places[2], places[3]]);
+        name_outage(markup, place, cut);
+        let (x, width) = (px(scale.x(held)), px(scale.length(ends - held).max(1.0)));
+        markup.empty(
+            "rect",
+            &[
+                ("class", &"nd-held"),
+                ("x", &x),
+                ("y", &px(top + BAR_TOP)),
+                ("width", &width),
+                ("height", &px(BAR)),
+            ],
+        );
         draw_marks(markup, place, course);
         if course.released_at_ms.is_some() {
             draw_end(markup, place, drained, held, ends);
@@ -69,32 +75,35 @@ fn draw_work(markup: &mut Markup, place: &Place<'_>, course: &Course, ends: i128
             let (begin, end) = (running.at_ms.max(from), until.min(to));
             if begin < end {
                 let share = float(running.allocations as i128) / float(most as i128);
-                let _ = std::fmt::Write::write_fmt(
-                    &mut path,
-                    format_args!("V{}H{}", px(bottom - BAR * share), px(scale.x(end))),
-                );
+                let _ = write!(path, "V{}H{}", px(bottom - BAR * share), px(scale.x(end)));
             }
         }
-        let _ = std::fmt::Write::write_fmt(&mut path, format_args!("V{}z", px(bottom)));
+        let _ = write!(path, "V{}z", px(bottom));
         markup.empty("path", &[("fill", &fill.paint(*shape)), ("d", &path)]);
     }
 }
 
-/// Nomad out of reach.
-fn draw_outage(markup: &mut Markup, place: &Place<'_>, (from, to): (i128, i128)) {
+/// Nomad out of reach, behind the work.
+fn draw_outage(markup: &mut Markup, place: &Place<'_>, cut: Option<(i128, i128)>) {
     let Place { top, scale, shape } = place;
-    let (x, y, width) = (scale.x(from), top + BAR_TOP, scale.length(to - from));
-    let paint = Fill::Outage.paint(*shape);
-    let rect: [(&str, &dyn std::fmt::Display); 2] = [("fill", &paint), ("fill-opacity", &0.6)];
-    markup.empty(
-        "rect",
-        &[rect[0], rect[1], ("x", &px(x)), ("y", &px(y)), ("width", &px(width)), ("height", &px(BAR))],
-    );
-    markup.words(
-        "text",
-        &[("class", &"nd-halo"), ("x", &px(x + 6.0)), ("y", &px(y + 13.0))],
-        if shape.is_wide { "Nomad cannot be reached" } else { "no Nomad" },
-    );
+    let Some((from, to)) = cut else { return };
+    let attributes: Attributes<'_> = &[
+        ("fill", &Fill::Outage.paint(*shape)),
+        ("fill-opacity", &0.6),
+        ("x", &px(scale.x(from))),
+        ("y", &px(top + BAR_TOP)),
+        ("width", &px(scale.length(to - from))),
+        ("height", &px(BAR)),
+    ];
+    markup.empty("rect", attributes);
+}
+
+fn name_outage(markup: &mut Markup, place: &Place<'_>, cut: Option<(i128, i128)>) {
+    let Place { top, scale, shape } = place;
+    let Some((from, _)) = cut else { return };
+    let name = if shape.is_wide { "Nomad cannot be reached" } else { "no Nomad" };
+    let (x, y) = (px(scale.x(from) + 6.0), px(top + BAR_TOP + 13.0));
+    markup.words("text", &[("class", &"nd-halo"), ("x", &x), ("y", &y)], name);
 }
 
 /// When drains began and were cancelled, and the heartbeats.

@@ -1,6 +1,6 @@
 //! What the marks and patterns mean.
 
-use super::super::markup::Markup;
+use super::super::markup::{Attributes, Markup};
 use super::lane;
 use super::style::Fill;
 use super::{MARGIN, Shape, px};
@@ -72,9 +72,7 @@ impl Legend {
             for (sign, words, x, y) in &self.entries {
                 let (x, middle) = (*x, top + y + 4.0);
                 draw_sign(markup, *sign, shape, (x, middle));
-                let at: [(&str, &dyn std::fmt::Display); 2] =
-                    [("x", &px(x + MARK)), ("y", &px(middle + 4.0))];
-                markup.words("text", &at, words);
+                markup.words("text", &[("x", &px(x + MARK)), ("y", &px(middle + 4.0))], words);
             }
         });
     }
@@ -85,10 +83,12 @@ fn draw_sign(markup: &mut Markup, sign: Sign, shape: Shape, (x, middle): (f64, f
     let (class, path) = match sign {
         Sign::Area(fill) => {
             let paint = fill.paint(shape);
-            let at: [(&str, &dyn std::fmt::Display); 2] = [("x", &px(x)), ("y", &px(middle - 6.0))];
-            let size: [(&str, &dyn std::fmt::Display); 2] = [("width", &18), ("height", &12)];
-            markup.empty("rect", &[("fill", &paint), at[0], at[1], size[0], size[1]]);
-            markup.empty("rect", &[("class", &"nd-held"), at[0], at[1], size[0], size[1]]);
+            let (x, y) = (px(x), px(middle - 6.0));
+            for (name, value) in [("fill", paint.as_str()), ("class", "nd-held")] {
+                let size: Attributes<'_> =
+                    &[(name, &value), ("x", &x), ("y", &y), ("width", &18), ("height", &12)];
+                markup.empty("rect", size);
+            }
             return;
         }
         Sign::Begun => ("nd-solid", lane::begun(centre, middle + 4.0)),
