@@ -75,9 +75,9 @@ fn draw_opening(markup: &mut Markup, report: &Report) {
         ),
     );
     if report.succeeded {
-        markup.block("p", &[("class", &"verdict good")], |markup| {
-            markup.words("strong", &[], "Everything happened.");
-            markup.text(" No instance was released before its last allocation had ended.\n");
+        markup.line("p", &[("class", &"verdict good")], |markup| {
+            markup.inline("strong", &[], |markup| markup.text("Everything happened."));
+            markup.text(" No instance was released before its last allocation had ended.");
         });
         return;
     }

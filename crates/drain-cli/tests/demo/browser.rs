@@ -81,7 +81,7 @@ fn measuring(report: &str) -> String {
              return {wide, inside: page.documentElement.clientWidth, pictures: pictures.length};\n\
            });\n\
            const result = document.getElementById('measures');\n\
-           result.textContent = 'MEASURES' + JSON.stringify(measures) + 'END';\n\
+           result.textContent = JSON.stringify(measures);\n\
            document.querySelectorAll('iframe').forEach(frame => frame.remove());\n\
          };\n</script>\n",
     );
@@ -117,8 +117,9 @@ fn a_browser_shows_the_report_and_asks_for_nothing() {
     std::fs::write(&page, measuring(&std::fs::read_to_string(&report).unwrap())).unwrap();
     let Seen { dom, console } = open(&chromium, &page);
     assert_eq!(console, Vec::<String>::new());
-    let between = |text: &str| Some(text.rsplit_once("MEASURES")?.1.split_once("END")?.0.to_owned());
-    let measures: Value = serde_json::from_str(&between(&dom).unwrap_or_else(|| panic!("{dom}"))).unwrap();
+    let measures = dom.split_once("<pre id=\"measures\">").and_then(|(_, rest)| rest.split_once("</pre>"));
+    let (measures, _) = measures.unwrap_or_else(|| panic!("{dom}"));
+    let measures: Value = serde_json::from_str(measures).unwrap_or_else(|error| panic!("{error}: {dom}"));
     for (width, measure) in WIDTHS.into_iter().zip(measures.as_array().unwrap()) {
         assert!(measure["wide"].as_u64() <= measure["inside"].as_u64(), "{measure} at a width of {width}");
         assert_eq!(measure["pictures"], 1, "one of the two pictures fits a width of {width}");

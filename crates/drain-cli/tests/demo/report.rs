@@ -18,22 +18,23 @@ fn the_course_of_each_instance_agrees_with_its_figures() {
     for instance in instances {
         let course = &instance["course"];
         let ms = |value: &Value| value.as_i64().unwrap_or_else(|| panic!("{instance}"));
-        let held = ms(&course["held_at_ms"]);
-        assert_eq!(ms(&course["released_at_ms"]) - held, ms(&instance["held_ms"]), "{instance}");
-        let found = held + ms(&instance["found_after_ms"]);
-        let drains = course["drains"].as_array().unwrap();
         // Each is rounded by itself.
-        let off = ms(&drains[0]["from_ms"]) - found - ms(&instance["event_to_drain_ms"]);
-        assert!(off.abs() <= 1, "{instance}");
+        let same = |one: i64, other: i64| assert!((one - other).abs() <= 1, "{one}, {other}: {instance}");
+        let held = ms(&course["held_at_ms"]);
+        same(ms(&course["released_at_ms"]) - held, ms(&instance["held_ms"]));
+        let found = held + ms(&instance["found_after_ms"]);
+        same(ms(&course["drains"][0]["from_ms"]) - found, ms(&instance["event_to_drain_ms"]));
         let running = course["running"].as_array().unwrap();
         assert_eq!(ms(&running[0]["at_ms"]), held, "{instance}");
         assert!(ms(&running[0]["allocations"]) > 0, "{instance}");
         let last = running.last().unwrap();
         assert_eq!(ms(&last["allocations"]), 0, "{instance}");
-        let off = ms(&last["at_ms"]) - found - ms(&instance["event_to_empty_ms"]);
-        assert!(off.abs() <= 1, "{instance}");
+        same(ms(&last["at_ms"]) - found, ms(&instance["event_to_empty_ms"]));
         let heartbeats = course["heartbeats_at_ms"].as_array().unwrap();
-        assert_eq!(Some(heartbeats.len()), instance["heartbeats"].as_u64().and_then(|n| n.try_into().ok()));
+        assert_eq!(
+            Some(heartbeats.len()),
+            instance["heartbeats"].as_u64().and_then(|count| count.try_into().ok())
+        );
     }
     let drains = |number: usize| {
         let drains = instances[number]["course"]["drains"].as_array().unwrap();

@@ -113,7 +113,7 @@ fn draw_marks(markup: &mut Markup, place: &Place<'_>, course: &Course) {
         let x = scale.x(drain.from_ms);
         markup.empty("path", &[("class", &"nd-solid"), ("d", &begun(x, top + BAR_TOP - 1.0))]);
         if let (Some(DrainEnd::Cancelled), Some(to)) = (drain.end, drain.to_ms) {
-            let path = cancelled(scale.x(to), top + BAR_TOP - 5.5);
+            let path = cancelled(scale.x(to), top + BAR_TOP - 5.0);
             markup.empty("path", &[("class", &"nd-mark"), ("d", &path)]);
         }
     }
@@ -188,12 +188,12 @@ fn phases(course: &Course, ends: i128) -> Vec<Phase> {
 
 /// The mark of a drain that begins: it points down.
 pub(super) fn begun(x: f64, y: f64) -> String {
-    format!("M{} {}h10l-5 8z", px(x - 5.0), px(y - 8.0))
+    format!("M{} {}h8l-4 7z", px(x - 4.0), px(y - 7.0))
 }
 
 /// The mark of a drain that is cancelled.
 pub(super) fn cancelled(x: f64, y: f64) -> String {
-    format!("M{} {}l7 7m0 -7l-7 7", px(x - 3.5), px(y - 3.5))
+    format!("M{} {}l6 6m0 -6l-6 6", px(x - 3.0), px(y - 3.0))
 }
 
 /// The mark of a heartbeat.
