@@ -39,7 +39,7 @@ enum Command {
     /// Starts a lab on loopback with a Nomad cluster of eight nodes that run service, batch and system jobs, deploys the
     /// real function in it, and ends five instances as Auto Scaling would: an ordinary one, one with a task that ignores
     /// its signal, one whose event is lost, one whose drain an operator cancels, and one in a Nomad outage. Shows the
-    /// allocations leaving, a timeline and a summary, in less than a minute. The exit status is 0 only if everything that
+    /// allocations leaving, a timeline and a summary, in less than a minute; with --report also as a page for a browser. The exit status is 0 only if everything that
     /// it shows has really happened, and no instance was released before its last allocation had ended.
     Demo(demo::Arguments),
     /// Drain instances by hand, and wait until their work has really stopped.

@@ -1,13 +1,16 @@
 //! Where the function's binary comes from.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
+use serde_json::Value;
+use tokio::process::Command;
 
-/// Builds the function out of the checkout that this program was built from, in the same profile, and gives its path.
-/// Cargo shows its progress on standard error.
-pub(super) fn build() -> anyhow::Result<PathBuf> {
+/// Builds the function out of the checkout that this program was built from, and gives its path. It is built as it is
+/// deployed, in the release profile, whatever this program's own profile is: the demonstration's figures are the function's.
+/// Cargo shows its progress on standard error, and ends if it is not waited for.
+pub(super) async fn build() -> anyhow::Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     if !workspace.join("Cargo.toml").is_file() {
         bail!(
@@ -17,22 +20,44 @@ pub(super) fn build() -> anyhow::Result<PathBuf> {
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
-    command.current_dir(&workspace).args(["build", "--package", "drain-lambda", "--bin", "bootstrap"]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
+    command.current_dir(&workspace).args([
+        "build",
+        "--release",
+        "--package",
+        "drain-lambda",
+        "--bin",
+        "bootstrap",
+    ]);
+    command.args(["--message-format", "json-render-diagnostics"]);
+    let build = command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true).output();
+    let built = build.await.with_context(|| format!("{} could not be started", cargo.display()))?;
+    if !built.status.success() {
+        bail!("the function could not be built: cargo ended with {}", built.status);
     }
-    let status = command.status().with_context(|| format!("{} could not be started", cargo.display()))?;
-    if !status.success() {
-        bail!("the function could not be built: cargo ended with {status}");
-    }
-    // Cargo puts both binaries of one profile into one folder.
-    let this = std::env::current_exe().context("where is this program?")?;
-    let bootstrap = this.with_file_name("bootstrap");
-    if !bootstrap.is_file() {
-        bail!(
-            "cargo built the function, but {} is not there: name its binary with --bootstrap",
-            bootstrap.display()
+    executable(&built.stdout)
+        .context("cargo built the function, but does not say where: name its binary with --bootstrap")
+}
+
+/// The binary of which Cargo's messages tell.
+fn executable(messages: &[u8]) -> Option<PathBuf> {
+    let messages = messages.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let mut artifacts = messages.filter(|message: &Value| message["target"]["name"] == "bootstrap");
+    Some(artifacts.find_map(|artifact| artifact["executable"].as_str().map(str::to_owned))?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_where_cargo_says() {
+        let messages = concat!(
+            "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"drain\",\"kind\":[\"lib\"]},\"executable\":null}\n",
+            "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"bootstrap\",\"kind\":[\"bin\"]},\
+             \"executable\":\"/elsewhere/release/bootstrap\"}\n",
+            "{\"reason\":\"build-finished\",\"success\":true}\n",
         );
+        assert_eq!(executable(messages.as_bytes()), Some(PathBuf::from("/elsewhere/release/bootstrap")));
+        assert_eq!(executable(b"no message\n"), None);
     }
-    Ok(bootstrap)
 }

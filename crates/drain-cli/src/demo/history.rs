@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::stage::Stage;
 use super::story::{Part, Story};
+use super::timeline::Actor;
 
 /// What made the function run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -96,6 +97,20 @@ impl<'a> History<'a> {
     /// When the first drain of an instance's node began.
     pub(super) fn drained_at(&self, story: Story) -> Option<Timestamp> {
         Some(self.effects("drain started", &self.stage.part(story).worker.node_id).next()?.at)
+    }
+
+    /// Who drains an instance's node at a moment: the function, unless an operator has come before.
+    pub(super) fn drains(&self, part: &Part, at: Timestamp) -> Actor {
+        let by_operator = self.stage.notes.iter().any(|note| {
+            note.who == Actor::Operator && note.node.as_ref() == Some(&part.worker.name) && note.at <= at
+        });
+        match part.story {
+            _ if by_operator => Actor::Operator,
+            Story::LostEvent => Actor::Sweep,
+            Story::Ordinary | Story::SlowKill | Story::OperatorCancels | Story::NomadOutage => {
+                Actor::Function
+            }
+        }
     }
 
     /// When the hook let an instance go.

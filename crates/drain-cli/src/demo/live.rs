@@ -13,26 +13,56 @@ use super::story::{Part, Story};
 use super::text;
 use super::timeline::{self, Actor, Line};
 
+/// Where words for people go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Voice {
+    /// Standard output: they are the result.
+    Stdout,
+    /// Standard error: a document on standard output is the result.
+    Stderr,
+    /// Nowhere: the document says it all.
+    Silent,
+}
+
+impl Voice {
+    /// Says something.
+    pub(super) fn say(self, text: &str) {
+        match self {
+            Self::Stdout => print!("{text}"),
+            Self::Stderr => eprint!("{text}"),
+            Self::Silent => {}
+        }
+    }
+
+    fn is_terminal(self) -> bool {
+        match self {
+            Self::Stdout => std::io::stdout().is_terminal(),
+            Self::Stderr => std::io::stderr().is_terminal(),
+            Self::Silent => false,
+        }
+    }
+}
+
 /// The view of a running demonstration.
 #[derive(Debug)]
 pub(super) enum Live {
     /// On a terminal: one bar for each instance that ends, and a line for what happened last.
-    Bars(Vec<ProgressBar>, ProgressBar),
-    /// A line for each event. Holds those that were printed.
-    Lines(BTreeSet<Line>),
+    Bars(Vec<ProgressBar>, ProgressBar, Voice),
+    /// A line for each event. Holds those that were said.
+    Lines(BTreeSet<Line>, Voice),
     /// Nothing: the document at the end says it all.
     Silent,
 }
 
 impl Live {
-    /// The view that suits standard output.
-    pub(super) fn new(json: bool, stage: &Stage) -> Self {
-        if json {
+    /// The view that suits those who look.
+    pub(super) fn new(voice: Voice, stage: &Stage) -> Self {
+        if voice == Voice::Silent {
             return Self::Silent;
         }
-        print!("{}", text::introduction(stage));
-        if !std::io::stdout().is_terminal() {
-            return Self::Lines(BTreeSet::new());
+        voice.say(&text::introduction(stage));
+        if !voice.is_terminal() {
+            return Self::Lines(BTreeSet::new(), voice);
         }
         let all = MultiProgress::new();
         let bars = stage.parts.iter().map(|part| {
@@ -45,19 +75,19 @@ impl Live {
         let bars = bars.collect();
         let newest = all.add(ProgressBar::no_length());
         newest.set_style(style("\n{wide_msg:.dim}"));
-        Self::Bars(bars, newest)
+        Self::Bars(bars, newest, voice)
     }
 
     /// Shows how things stand.
     pub(super) fn show(&mut self, stage: &Stage) {
         match self {
             Self::Silent => {}
-            Self::Lines(printed) => {
+            Self::Lines(said, voice) => {
                 // What is younger may still be overtaken by something that is noted a little late.
                 let settled = stage.lab.clock.now() - SignedDuration::from_millis(200);
-                print_new(printed, &timeline::of(&History::of(stage), settled));
+                say_new(said, *voice, &timeline::of(&History::of(stage), settled));
             }
-            Self::Bars(bars, newest) => {
+            Self::Bars(bars, newest, _) => {
                 let history = History::of(stage);
                 if let Some(line) = timeline::of(&history, Timestamp::MAX).last() {
                     newest.set_message(text::line(line));
@@ -77,16 +107,16 @@ impl Live {
     /// Leaves the last state on the screen. Whether the timeline has been shown.
     pub(super) fn finish(self, stage: &Stage) -> bool {
         match self {
-            Self::Bars(bars, newest) => {
+            Self::Bars(bars, newest, voice) => {
                 newest.finish_and_clear();
                 for bar in &bars {
                     bar.abandon();
                 }
-                println!();
+                voice.say("\n");
                 false
             }
-            Self::Lines(mut printed) => {
-                print_new(&mut printed, &timeline::of(&History::of(stage), Timestamp::MAX));
+            Self::Lines(mut said, voice) => {
+                say_new(&mut said, voice, &timeline::of(&History::of(stage), Timestamp::MAX));
                 true
             }
             Self::Silent => true,
@@ -98,10 +128,10 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn print_new(printed: &mut BTreeSet<Line>, lines: &[Line]) {
+fn say_new(said: &mut BTreeSet<Line>, voice: Voice, lines: &[Line]) {
     for line in lines {
-        if printed.insert(line.clone()) {
-            println!("{}", text::line(line));
+        if said.insert(line.clone()) {
+            voice.say(&format!("{}\n", text::line(line)));
         }
     }
 }

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::check;
+use super::course::{self, Course};
 use super::history::{History, Trigger, is_nomad};
+use super::stage::{HOOK_TIMEOUT_S, SERVICES, SWEEP_EVERY, Stage};
 use super::story::{Part, Story};
 use super::timeline::{self, Line};
 
@@ -19,6 +21,12 @@ pub(super) struct Report {
     pub(super) succeeded: bool,
     /// The version of the real Nomad on which it was played; none if it was the lab's.
     pub(super) real_nomad: Option<String>,
+    /// When the hook held the first instance: the moment from which everything is counted.
+    pub(super) began_at: Option<Timestamp>,
+    /// Where it was played.
+    pub(super) scene: Scene,
+    /// While Nomad's servers could not be reached.
+    pub(super) outage: Option<Span>,
     /// The instances that were ended.
     pub(super) instances: Vec<Drained>,
     /// How often the function called each operation.
@@ -37,6 +45,61 @@ pub(super) struct Report {
     pub(super) timeline: Vec<Line>,
     /// What did not happen.
     pub(super) problems: Vec<String>,
+}
+
+/// Where the demonstration is played.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Scene {
+    /// How many nodes the cluster has.
+    pub(super) nodes: usize,
+    /// How many of them stay.
+    pub(super) staying: usize,
+    /// The services that run on it.
+    pub(super) services: Vec<String>,
+    /// The hook's time-out.
+    pub(super) hook_timeout_s: u32,
+    /// How often the schedule wakes the function.
+    pub(super) sweep_every_s: u64,
+}
+
+impl Scene {
+    /// That of a stage.
+    pub(super) fn of(stage: &Stage) -> Self {
+        Self {
+            nodes: stage.parts.len() + stage.staying.len(),
+            staying: stage.staying.len(),
+            services: SERVICES.map(|(name, _)| name.to_owned()).into(),
+            hook_timeout_s: HOOK_TIMEOUT_S,
+            sweep_every_s: SWEEP_EVERY.as_secs(),
+        }
+    }
+
+    /// In words: three lines for a terminal. Whoever prints them ends the last sentence.
+    pub(super) fn told(&self, real_nomad: Option<&str>) -> [String; 3] {
+        let Self { nodes, staying, services, hook_timeout_s, sweep_every_s } = self;
+        let nomad = real_nomad.map_or_else(
+            || "A Nomad cluster".to_owned(),
+            |version| format!("A real Nomad {version} cluster"),
+        );
+        let services = services.join(", ");
+        [
+            format!("{nomad} of {nodes} nodes runs services ({services}), batch and system jobs."),
+            format!(
+                "Auto Scaling ends {} of its instances; {staying} stay. The hook (time-out {hook_timeout_s} s)",
+                nodes - staying
+            ),
+            format!("wakes the real function, and so does a schedule, every {sweep_every_s} s"),
+        ]
+    }
+}
+
+/// Some time, in milliseconds since the hook held the first instance.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Span {
+    /// Its beginning.
+    pub(super) from_ms: i128,
+    /// Its end, if it has one.
+    pub(super) to_ms: Option<i128>,
 }
 
 /// One instance that was ended.
@@ -76,6 +139,8 @@ pub(super) struct Drained {
     pub(super) reason: Option<String>,
     /// Every reason that the function gave, in order, without repetitions.
     pub(super) reasons: Vec<String>,
+    /// Everything that has a time.
+    pub(super) course: Course,
 }
 
 /// The result of a play that is over.
@@ -94,6 +159,12 @@ pub(super) fn of(history: &History<'_>) -> Report {
     Report {
         succeeded: problems.is_empty(),
         real_nomad: history.stage.ground.version().map(str::to_owned),
+        began_at: history.begins(),
+        scene: Scene::of(history.stage),
+        outage: history.stage.outage.zip(history.begins()).map(|((from, to), begins)| Span {
+            from_ms: from.duration_since(begins).as_millis(),
+            to_ms: to.map(|to| to.duration_since(begins).as_millis()),
+        }),
         instances: history.stage.parts.iter().map(|part| drained(history, part)).collect(),
         calls_to_nomad: to_nomad,
         calls_to_aws: calls.values().sum::<usize>() - to_nomad,
@@ -130,6 +201,7 @@ fn drained(history: &History<'_>, part: &Part) -> Drained {
         outcome: completion.map(|answer| answer.outcome.clone()),
         reason: completion.map(|answer| answer.reason.clone()),
         reasons,
+        course: course::of(history, part),
     }
 }
 

@@ -3,25 +3,14 @@
 use std::fmt::Write as _;
 
 use super::history::Trigger;
-use super::report::{Drained, Report};
-use super::stage::{HOOK_TIMEOUT_S, SERVICES, SWEEP_EVERY, Stage};
+use super::report::{Drained, Report, Scene};
+use super::stage::Stage;
 use super::timeline::Line;
 
 /// What is going to be shown.
 pub(super) fn introduction(stage: &Stage) -> String {
-    let (ending, staying) = (stage.parts.len(), stage.staying.len());
-    let services = SERVICES.map(|(name, _)| name).join(", ");
-    let nomad = stage
-        .ground
-        .version()
-        .map_or_else(|| "A Nomad cluster".to_owned(), |version| format!("A real Nomad {version} cluster"));
-    let mut text = format!(
-        "{nomad} of {} nodes runs services ({services}), batch and system jobs.\n\
-         Auto Scaling ends {ending} of its instances; {staying} stay. The hook (time-out {HOOK_TIMEOUT_S} s)\n\
-         wakes the real function, and so does a schedule, every {} s:\n\n",
-        ending + staying,
-        SWEEP_EVERY.as_secs(),
-    );
+    let mut text = Scene::of(stage).told(stage.ground.version()).join("\n");
+    text.push_str(":\n\n");
     for part in &stage.parts {
         let _ = writeln!(text, "  {}  {}", part.worker.name, part.story.title());
     }
@@ -100,6 +89,7 @@ pub(super) fn seconds(ms: i128) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::course::Course;
     use super::super::story::Story;
     use super::super::timeline::Actor;
     use super::*;
@@ -141,6 +131,7 @@ mod tests {
             outcome: Some("completed".to_owned()),
             reason: Some("drained".to_owned()),
             reasons: vec![],
+            course: Course::default(),
         }
     }
 

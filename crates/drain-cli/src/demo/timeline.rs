@@ -112,9 +112,7 @@ fn effect(history: &History<'_>, part: &Part, same: &[&Entry]) -> Option<(Timest
     let at = entry.at;
     let (held, released) = (history.held_at(part)?, history.released_at(part).unwrap_or(Timestamp::MAX));
     let function = if part.story == Story::LostEvent { Actor::Sweep } else { Actor::Function };
-    let by_operator = history.stage.notes.iter().any(|note| {
-        note.who == Actor::Operator && note.node.as_ref() == Some(&part.worker.name) && note.at <= at
-    });
+    let by_operator = history.drains(part, at) == Actor::Operator;
     let left = history.running_at(part, at);
     let (who, what) = match entry.what.as_str() {
         "lifecycle action started" => (Actor::AutoScaling, "ends it, and the hook holds it".to_owned()),

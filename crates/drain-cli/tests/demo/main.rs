@@ -2,12 +2,66 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
-use std::process::{Command, Output};
+mod browser;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
+/// The function, as the tests of the workspace have it: where they run, nothing is built for this.
+static FUNCTION: LazyLock<PathBuf> = LazyLock::new(|| {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    // A test of the package of which the binary is: it has the features that all tests together ask for.
+    command.args(["test", "--workspace", "--test", "package", "--no-run", "--message-format", "json"]);
+    let built = command.stderr(Stdio::inherit()).output().unwrap();
+    assert!(built.status.success(), "the function cannot be built");
+    let messages = built.stdout.split(|byte| *byte == b'\n');
+    let mut messages = messages.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let is_it =
+        |message: &Value| message["target"]["name"] == "bootstrap" && message["profile"]["test"] == false;
+    let found = messages
+        .find_map(|message| message["executable"].as_str().filter(|_| is_it(&message)).map(PathBuf::from));
+    found.unwrap_or_else(|| panic!("cargo does not name the function's binary"))
+});
+
+/// A demonstration that was played once for all tests that look at what it leaves behind.
+struct Played {
+    document: Value,
+    folder: PathBuf,
+}
+
+impl Played {
+    /// Its files.
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+static PLAYED: LazyLock<Played> = LazyLock::new(|| {
+    // It stays until the next time: nobody drops what is static.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo-report");
+    _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let [report, svg] = ["report.html", "timeline.svg"].map(|name| folder.join(name));
+    let files = [report.to_str().unwrap(), svg.to_str().unwrap()];
+    let run = demo(&["--json", "--report", files[0], "--svg", files[1]]);
+    assert!(run.status.success(), "{}{}", text(&run.stdout), text(&run.stderr));
+    Played { document: serde_json::from_slice(&run.stdout).unwrap(), folder }
+});
+
 fn demo(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_nomad-drain")).arg("demo").args(arguments).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nomad-drain"));
+    command.args(["demo", "--bootstrap"]).arg(&*FUNCTION).args(arguments).output().unwrap()
+}
+
+/// The demonstration with a function that does nothing but end.
+fn demo_that_fails(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nomad-drain"));
+    command.args(["demo", "--bootstrap", "/bin/false"]).args(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -16,9 +70,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn every_story_is_told_and_the_document_says_so() {
-    let run = demo(&["--json"]);
-    assert!(run.status.success(), "{}{}", text(&run.stdout), text(&run.stderr));
-    let document: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let document = &PLAYED.document;
     assert_eq!(document["succeeded"], true);
     assert_eq!(document["problems"].as_array().unwrap().len(), 0);
     let instances = document["instances"].as_array().unwrap();
@@ -76,7 +128,7 @@ fn without_a_terminal_there_is_a_line_for_each_event_and_a_summary() {
 
 #[test]
 fn a_function_that_fails_is_told_at_once() {
-    let run = demo(&["--bootstrap", "/bin/false"]);
+    let run = demo_that_fails(&[]);
     assert!(!run.status.success());
     let said = text(&run.stderr);
     assert!(said.contains("the function failed: Runtime.ExitError"), "{said}");
@@ -84,12 +136,10 @@ fn a_function_that_fails_is_told_at_once() {
 
 /// A function that does nothing for long, and leaves its process id in a file.
 #[cfg(target_os = "linux")]
-fn idle_function(folder: &std::path::Path) -> (std::path::PathBuf, std::path::PathBuf) {
+fn idle_function(folder: &Path) -> (PathBuf, PathBuf) {
     use std::os::unix::fs::PermissionsExt as _;
 
-    std::fs::create_dir_all(folder).unwrap();
     let (script, pid) = (folder.join("bootstrap"), folder.join("pid"));
-    _ = std::fs::remove_file(&pid);
     std::fs::write(&script, format!("#!/bin/sh\necho $$ > '{}'\nexec sleep 600\n", pid.display())).unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     (script, pid)
@@ -97,7 +147,7 @@ fn idle_function(folder: &std::path::Path) -> (std::path::PathBuf, std::path::Pa
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_it_started_ends_with_it() {
+fn what_it_started_ends_with_it_and_its_files_are_not_there() {
     use std::time::{Duration, Instant};
 
     let until = |what: &str, happened: &dyn Fn() -> bool| {
@@ -107,11 +157,12 @@ fn what_it_started_ends_with_it() {
             std::thread::sleep(Duration::from_millis(20));
         }
     };
-    let (script, pid) =
-        idle_function(&std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo-stopped"));
+    let (folder, reports) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (script, pid) = idle_function(folder.path());
     let read_pid = || std::fs::read_to_string(&pid).unwrap_or_default().trim().to_owned();
     let mut command = Command::new(env!("CARGO_BIN_EXE_nomad-drain"));
-    let mut demo = command.args(["demo", "--json", "--bootstrap"]).arg(&script).spawn().unwrap();
+    command.args(["demo", "--json", "--bootstrap"]).arg(&script);
+    let mut demo = command.arg("--report").arg(reports.path().join("report.html")).spawn().unwrap();
     until("the function was not started", &|| !read_pid().is_empty());
     let killed = Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().unwrap();
     assert!(killed.success());
@@ -120,6 +171,7 @@ fn what_it_started_ends_with_it() {
     let command_line = format!("/proc/{}/cmdline", read_pid());
     let gone = || std::fs::read(&command_line).map_or(true, |bytes| bytes.is_empty());
     until("the function's process lives on", &gone);
+    assert_eq!(report::names_in(reports.path()), Vec::<String>::new());
 }
 
 #[test]
