@@ -24,6 +24,7 @@ pub mod telemetry;
 mod together;
 pub mod world;
 
+pub use admission::asks_auto_scaling;
 pub use error::Error;
 pub use invocation::{Context, Function, Handled, Times, serve};
 pub use report::{Answer, Report, ReportEntry};

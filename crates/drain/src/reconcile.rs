@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use case::{Found, Subject};
 pub(crate) use words::READ_JOB;
+pub use words::explain;
 
 use crate::chronicle::{Chronicle, Happened, What, Whom};
 use crate::error::{Causes, Error};
@@ -96,7 +97,10 @@ pub async fn reconcile(
     let mut said: Option<Reason> = None;
     loop {
         case.look().await?;
-        let (until, why) = match decide(&case.seen, case.policy(), world.now()) {
+        let now = world.now();
+        let decision = decide(&case.seen, case.policy(), now);
+        case.record(now, &decision);
+        let (until, why) = match decision {
             Decision::Finish(reason) => return Ok(case.finish(reason)),
             Decision::Act(action) => {
                 if let Some(entries) = case.apply(action).await? {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use drain_core::decide::DrainRequest;
+use drain_core::decide::{Decision, DrainRequest};
 use drain_core::ids::NodeId;
 use drain_core::observation::{Errand, Hold, Member, Node, Nodes, Observation, Obstacle, Sight, Target};
 use drain_core::policy::Policy;
@@ -74,6 +74,8 @@ pub(super) struct Case<'a, W> {
     pub(super) purged: bool,
     /// Whether a drain of one of its nodes was seen or posted, or a node that takes no work.
     pub(super) drain_seen: bool,
+    /// The newest decision that was written down.
+    pub(super) recorded: Option<Decision>,
     /// Failed attempts in a row.
     pub(super) failures: u32,
     /// Why the newest look showed nothing.
@@ -116,6 +118,7 @@ impl<'a, W: World> Case<'a, W> {
             begun: None,
             purged: false,
             drain_seen: false,
+            recorded: None,
             failures: 0,
             failure: None,
             tried_elsewhere: false,

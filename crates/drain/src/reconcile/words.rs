@@ -60,6 +60,15 @@ fn global_timeout_is_near(seen: &Observation, policy: &Policy, now: Timestamp) -
     })
 }
 
+/// What a decision means, in the words of the log. What is to be done is told as a plan.
+pub fn explain(seen: &Observation, policy: &Policy, now: Timestamp, decision: &Decision) -> String {
+    match decision {
+        Decision::Act(Action::Drain(request)) => drain_posted(seen, request, policy, now),
+        Decision::Act(action) => planned(seen, action),
+        Decision::Wait { why, .. } | Decision::Finish(why) => describe(seen, *why, None, policy),
+    }
+}
+
 /// Why an instance is where it is.
 pub(super) fn describe(seen: &Observation, why: Reason, failure: Option<&Error>, policy: &Policy) -> String {
     let instance = &seen.target.instance;
@@ -157,7 +166,12 @@ pub(super) fn describe(seen: &Observation, why: Reason, failure: Option<&Error>,
             format!("{whose} may end, and the function may not complete its lifecycle action")
         }
         Reason::HookTimeoutTakesOver => format!("{whose} is drained no further by this invocation"),
-        Reason::DryRun => format!("DRY_RUN: {}", planned(seen, policy)),
+        Reason::DryRun => match plan(seen, policy, seen.first_look) {
+            Decision::Act(action) => format!("DRY_RUN: {}", planned(seen, &action)),
+            Decision::Wait { .. } | Decision::Finish(_) => {
+                format!("DRY_RUN: nothing would be done about {instance}")
+            }
+        },
         Reason::GroupNotWatched
         | Reason::NoCluster
         | Reason::NoLongerHeld
@@ -188,16 +202,13 @@ pub(super) fn with_hook(told: &str, outcome: Outcome) -> String {
     }
 }
 
-/// What would be done if it were not for `DRY_RUN`.
-fn planned(seen: &Observation, policy: &Policy) -> String {
+/// What a step would do.
+fn planned(seen: &Observation, action: &Action) -> String {
     let instance = &seen.target.instance;
-    let Decision::Act(action) = plan(seen, policy, seen.first_look) else {
-        return format!("nothing would be done about {instance}");
-    };
     match action {
         Action::Drain(request) => format!(
             "node {} of {instance} would be drained, and its allocations would have {} to leave",
-            node_named(seen, &request),
+            node_named(seen, request),
             rounded(request.spec.deadline.max(SignedDuration::ZERO)),
         ),
         Action::MakeIneligible(node) => format!("node {node} of {instance} would be made ineligible"),
