@@ -6,6 +6,7 @@ mod demo;
 mod exit;
 mod frame;
 mod manual;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,13 @@ enum Command {
     /// allocations leaving, a timeline and a summary, in less than a minute. The exit status is 0 only if everything that
     /// it shows has really happened, and no instance was released before its last allocation had ended.
     Demo(demo::Arguments),
+    /// Decide again what the function has decided, or show how it reads an event.
+    ///
+    /// At DEBUG the function logs each decision with everything that it was made of. This reads such records out of a line or
+    /// a whole log, runs the same rules on them, and says whether they decide the same. With --at and --policy it answers what
+    /// would have been decided later or with other settings; with --fixture the decision becomes a test. An event is peeled
+    /// as the function peels it, and nothing is asked or done: no network is needed.
+    Replay(replay::Arguments),
     /// Print completions for a shell.
     ///
     /// For bash: `nomad-drain completions bash > /etc/bash_completion.d/nomad-drain`.
@@ -62,6 +70,7 @@ async fn main() -> ExitCode {
 async fn run(frame: &Frame, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(arguments) => demo::run(arguments, frame).await,
+        Command::Replay(arguments) => replay::run(arguments, frame).await,
         Command::Completions(arguments) => manual::completions(arguments),
         Command::Man => manual::man(),
     }
