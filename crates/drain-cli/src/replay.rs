@@ -8,7 +8,7 @@ mod step;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -55,9 +55,19 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
                 arguments.fixture.is_none(),
                 "{name} holds an event, and a test case needs what was seen: take a record from the log at DEBUG"
             );
-            let variables = frame.variables(&[]).await?;
+            // No network is needed, unless a deployed function is to say how it is set.
+            let variables = match &frame.function {
+                Some(_) => Some(frame.variables(&[]).await?),
+                None => None,
+            };
             let set: BTreeMap<String, String> = arguments.policy.iter().cloned().collect();
-            let lookup = |name: &str| set.get(name).cloned().or_else(|| variables.layers.get(name));
+            let lookup = |name: &str| {
+                let elsewhere = || match &variables {
+                    Some(variables) => variables.layers.get(name),
+                    None => std::env::var(name).ok(),
+                };
+                set.get(name).cloned().or_else(elsewhere)
+            };
             let read = event::read(&text, lookup, arguments.at.unwrap_or_else(Timestamp::now));
             let read = read.with_context(|| name.clone())?;
             show(&read, frame)?;
@@ -156,10 +166,12 @@ impl Display for Replayed {
 
 /// Prints the result.
 fn show(result: &(impl Serialize + Display), frame: &Frame) -> anyhow::Result<()> {
+    // Whoever reads may stop early: that is no reason to panic.
+    let mut out = std::io::stdout();
     if frame.json {
-        println!("{}", serde_json::to_string_pretty(result)?);
+        writeln!(out, "{}", serde_json::to_string_pretty(result)?)?;
     } else {
-        print!("{result}");
+        write!(out, "{result}")?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -15,10 +16,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::exit::Exit;
-use crate::frame::{Frame, Layers};
+use crate::frame::Frame;
 use envelope::Envelope;
 use kind::{Announced, Kind, Scene};
 use send::Destination;
+
+/// The variable that names the region.
+const REGION: &str = "AWS_REGION";
 
 /// What is said to have happened, in what it arrives, and where.
 #[derive(Debug, clap::Args)]
@@ -88,17 +92,21 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
             bail!("name the instance that the event is about: --instance ID. The function acts on it");
         }
     }
-    let variables = frame.variables(&[]).await?;
-    let announced = arguments.announce(&variables.layers, envelope)?;
     if let Some(destination) = destination {
+        let variables = frame.variables(&[]).await?;
+        let announced = arguments.announce(variables.layers.get(REGION), envelope)?;
         return send::send(&destination, &announced, envelope, arguments.batch(), variables, frame).await;
     }
+    let region = frame.region.clone().or_else(|| std::env::var(REGION).ok());
+    let announced = arguments.announce(region, envelope)?;
+    // Whoever reads may stop early: that is no reason to panic.
+    let mut out = std::io::stdout();
     for payload in payloads(&announced, envelope, arguments.batch()) {
         // One document for people, a line for each where there are several.
         if announced.len() == 1 && !frame.json {
-            println!("{payload:#}");
+            writeln!(out, "{payload:#}")?;
         } else {
-            println!("{payload}");
+            writeln!(out, "{payload}")?;
         }
     }
     Ok(Exit::Done)
@@ -128,8 +136,8 @@ impl Arguments {
     }
 
     /// The event, once for each instance.
-    fn announce(&self, layers: &Layers, envelope: Envelope) -> anyhow::Result<Vec<Announced>> {
-        let region = layers.get("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned());
+    fn announce(&self, region: Option<String>, envelope: Envelope) -> anyhow::Result<Vec<Announced>> {
+        let region = region.unwrap_or_else(|| "us-east-1".to_owned());
         let account = Arc::new(Account { id: self.account.clone(), region, ..Account::default() });
         let made_up = || (0..self.count).map(|number| format!("i-0123456789abc{number:04x}"));
         let mut instances: Vec<String> = self.instances.iter().map(ToString::to_string).collect();

@@ -3,4 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 mod frame;
+mod function;
+mod replay;
+mod simulate;
 mod stage;
