@@ -106,7 +106,7 @@ async fn what_would_have_happened_is_answered_and_nothing_is_wrong_with_that() {
     let step = &ran.json()["decisions"][0];
     assert_eq!(
         (ran.status, &step["reason"], &step["differs"]),
-        (0, &json!("paused"), &json!(true)),
+        (0, &json!("dry_run"), &json!(true)),
         "{ran:?}"
     );
     let ran = replay(CASE, &["--at", "2027-01-01T00:00:00Z"]).await;
