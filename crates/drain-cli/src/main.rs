@@ -3,11 +3,15 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 mod demo;
+mod drain;
 mod exit;
 mod frame;
 mod manual;
+mod release;
 mod replay;
 mod simulate;
+mod stop;
+mod whom;
 
 use std::process::ExitCode;
 
@@ -40,6 +44,15 @@ enum Command {
     /// allocations leaving, a timeline and a summary, in less than a minute. The exit status is 0 only if everything that
     /// it shows has really happened, and no instance was released before its last allocation had ended.
     Demo(demo::Arguments),
+    /// Drain instances by hand, and wait until their work has really stopped.
+    ///
+    /// The same loop as the function's: the node is found, drained with a deadline, and looked at until every allocation has
+    /// stopped on its client. Ctrl-C leaves the drain running.
+    Drain(drain::Arguments),
+    /// Complete the lifecycle action that holds an instance, if nothing runs there any more.
+    ///
+    /// Refuses while allocations run on its node, and lists them; and while nobody can tell, or the node takes work.
+    Release(release::Arguments),
     /// Decide again what the function has decided, or show how it reads an event.
     ///
     /// At DEBUG the function logs each decision with everything that it was made of. This reads such records out of a line or
@@ -78,6 +91,8 @@ async fn main() -> ExitCode {
 async fn run(frame: &Frame, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(arguments) => demo::run(arguments, frame).await,
+        Command::Drain(arguments) => drain::run(arguments, frame).await,
+        Command::Release(arguments) => release::run(arguments, frame).await,
         Command::Replay(arguments) => replay::run(arguments, frame).await,
         Command::Simulate(arguments) => simulate::run(arguments, frame).await,
         Command::Completions(arguments) => manual::completions(arguments),

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod drain;
 mod frame;
 mod function;
+mod release;
 mod replay;
 mod simulate;
 mod stage;

@@ -60,15 +60,6 @@ fn global_timeout_is_near(seen: &Observation, policy: &Policy, now: Timestamp) -
     })
 }
 
-/// What a decision means, in the words of the log. What is to be done is told as a plan.
-pub fn explain(seen: &Observation, policy: &Policy, now: Timestamp, decision: &Decision) -> String {
-    match decision {
-        Decision::Act(Action::Drain(request)) => drain_posted(seen, request, policy, now),
-        Decision::Act(action) => planned(seen, action),
-        Decision::Wait { why, .. } | Decision::Finish(why) => describe(seen, *why, None, policy),
-    }
-}
-
 /// Why an instance is where it is.
 pub(super) fn describe(seen: &Observation, why: Reason, failure: Option<&Error>, policy: &Policy) -> String {
     let instance = &seen.target.instance;
@@ -166,12 +157,7 @@ pub(super) fn describe(seen: &Observation, why: Reason, failure: Option<&Error>,
             format!("{whose} may end, and the function may not complete its lifecycle action")
         }
         Reason::HookTimeoutTakesOver => format!("{whose} is drained no further by this invocation"),
-        Reason::DryRun => match plan(seen, policy, seen.first_look) {
-            Decision::Act(action) => format!("DRY_RUN: {}", planned(seen, &action)),
-            Decision::Wait { .. } | Decision::Finish(_) => {
-                format!("DRY_RUN: nothing would be done about {instance}")
-            }
-        },
+        Reason::DryRun => format!("DRY_RUN: {}", planned(seen, policy)),
         Reason::GroupNotWatched
         | Reason::NoCluster
         | Reason::NoLongerHeld
@@ -202,8 +188,41 @@ pub(super) fn with_hook(told: &str, outcome: Outcome) -> String {
     }
 }
 
-/// What a step would do.
-fn planned(seen: &Observation, action: &Action) -> String {
+/// What a decision means, for somebody who asks later.
+pub fn explain(seen: &Observation, policy: &Policy, now: Timestamp, decision: &Decision) -> String {
+    match decision {
+        Decision::Act(Action::Drain(request)) => drain_posted(seen, request, policy, now),
+        Decision::Act(_) | Decision::Wait { .. } | Decision::Finish(_) => {
+            decided(seen, decision, None, policy)
+        }
+    }
+}
+
+/// A decision, for somebody who looks on.
+pub(super) fn decided(
+    seen: &Observation,
+    decision: &Decision,
+    failure: Option<&Error>,
+    policy: &Policy,
+) -> String {
+    match decision {
+        Decision::Act(action) => step(seen, action),
+        Decision::Wait { why, .. } | Decision::Finish(why) => describe(seen, *why, failure, policy),
+    }
+}
+
+/// What would be done if it were not for `DRY_RUN`.
+fn planned(seen: &Observation, policy: &Policy) -> String {
+    match plan(seen, policy, seen.first_look) {
+        Decision::Act(action) => step(seen, &action),
+        Decision::Wait { .. } | Decision::Finish(_) => {
+            format!("nothing would be done about {}", seen.target.instance)
+        }
+    }
+}
+
+/// A step that is not taken yet.
+fn step(seen: &Observation, action: &Action) -> String {
     let instance = &seen.target.instance;
     match action {
         Action::Drain(request) => format!(
