@@ -35,7 +35,7 @@ pub(crate) struct Frame {
     profile: Option<String>,
     /// The AWS region, as `AWS_REGION`.
     #[arg(long, global = true, value_name = "REGION")]
-    region: Option<String>,
+    pub(crate) region: Option<String>,
     /// How much of the work is told on standard error.
     #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", ignore_case = true)]
     log: Level,

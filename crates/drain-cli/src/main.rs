@@ -8,6 +8,8 @@ mod exit;
 mod frame;
 mod manual;
 mod release;
+mod replay;
+mod simulate;
 mod stop;
 mod whom;
 
@@ -51,6 +53,20 @@ enum Command {
     ///
     /// Refuses while allocations run on its node, and lists them; and while nobody can tell, or the node takes work.
     Release(release::Arguments),
+    /// Decide again what the function has decided, or show how it reads an event.
+    ///
+    /// At DEBUG the function logs each decision with everything that it was made of. This reads such records out of a line or
+    /// a whole log, runs the same rules on them, and says whether they decide the same. With --at and --policy it answers what
+    /// would have been decided later or with other settings; with --fixture the decision becomes a test. An event is peeled
+    /// as the function peels it, and nothing is asked or done: no network is needed.
+    Replay(replay::Arguments),
+    /// Make any event that the function understands, and print or send it.
+    ///
+    /// Without a destination the JSON goes to standard output, as a function is invoked with it: for `nomad-drain replay -` or
+    /// `aws lambda invoke --payload`. Several instances are a line each, or a batch where a queue brings them. A function acts on
+    /// what is sent: if the instance has a node, the node is drained. Nothing can be put on EventBridge: it takes no events of
+    /// `aws.` sources from anybody but AWS. Send those to the function or to the rule's queue.
+    Simulate(simulate::Arguments),
     /// Print completions for a shell.
     ///
     /// For bash: `nomad-drain completions bash > /etc/bash_completion.d/nomad-drain`.
@@ -77,6 +93,8 @@ async fn run(frame: &Frame, command: &Command) -> anyhow::Result<Exit> {
         Command::Demo(arguments) => demo::run(arguments, frame).await,
         Command::Drain(arguments) => drain::run(arguments, frame).await,
         Command::Release(arguments) => release::run(arguments, frame).await,
+        Command::Replay(arguments) => replay::run(arguments, frame).await,
+        Command::Simulate(arguments) => simulate::run(arguments, frame).await,
         Command::Completions(arguments) => manual::completions(arguments),
         Command::Man => manual::man(),
     }

@@ -14,6 +14,7 @@ mod story;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::NodeId;
 use crate::observation::{
@@ -32,7 +33,8 @@ pub use story::{CANCEL_RESPITE, is_drained_for};
 const PROOF_LASTS: SignedDuration = SignedDuration::from_secs(15);
 
 /// What to do next.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Do this, then look again.
     Act(Action),
@@ -48,7 +50,8 @@ pub enum Decision {
 }
 
 /// An effect on the world, as a value. Each may be repeated.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Post this drain.
     Drain(DrainRequest),
@@ -75,7 +78,8 @@ pub enum Action {
 }
 
 /// A drain to post.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct DrainRequest {
     /// The node.
     pub node: NodeId,

@@ -9,4 +9,5 @@ pub mod ids;
 pub mod observation;
 pub mod policy;
 pub mod reason;
+pub mod record;
 pub mod stamp;

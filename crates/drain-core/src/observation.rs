@@ -5,14 +5,16 @@ mod target;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::NodeId;
-use crate::stamp::Stamp;
+use crate::stamp::{self, Stamp};
 
 pub use target::{Cause, Ending, Errand, Origin, Target};
 
 /// One instance as a single look showed it: all that a decision depends on besides policy and time.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Observation {
     /// What is to be done for whom.
     pub target: Target,
@@ -49,7 +51,8 @@ impl Observation {
 }
 
 /// What Auto Scaling says of an instance.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Member {
     /// Nobody asked, or it did not answer.
     #[default]
@@ -61,7 +64,8 @@ pub enum Member {
 }
 
 /// What this invocation knows of the lifecycle action.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and every combination occurs")]
 pub struct Hold {
     /// The hook's settings; `None` if they were not read.
@@ -88,7 +92,8 @@ pub struct Hold {
 }
 
 /// A lifecycle hook's timers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct HookSettings {
     /// `HeartbeatTimeout`: how long it holds an instance without a heartbeat.
     pub heartbeat_timeout: SignedDuration,
@@ -97,7 +102,8 @@ pub struct HookSettings {
 }
 
 /// The nodes of one instance.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Nodes {
     /// They could not be read. Never the same as [`Nodes::Absent`].
     Unknown(Obstacle),
@@ -110,7 +116,8 @@ pub enum Nodes {
 }
 
 /// Why something could not be read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Obstacle {
     /// Nomad, or what is needed to ask it, does not answer.
     Unreachable,
@@ -125,7 +132,8 @@ pub enum Obstacle {
 }
 
 /// A node and what runs on it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct SeenNode {
     /// The node.
     pub node: Node,
@@ -134,7 +142,8 @@ pub struct SeenNode {
 }
 
 /// The allocations on a node.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Allocations {
     /// Not asked for: the node's state alone decides.
     NotRead,
@@ -146,7 +155,8 @@ pub enum Allocations {
 
 /// Which allocations our token shows us. Nomad leaves out, without a word, those in namespaces for which a token lacks
 /// `read-job`: an empty list means "nothing" only to a token that sees everything.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sight {
     /// Not found out yet.
     Unknown,
@@ -157,7 +167,8 @@ pub enum Sight {
 }
 
 /// An allocation.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Allocation {
     /// Its job.
     pub job: String,
@@ -176,7 +187,8 @@ pub struct Allocation {
 }
 
 /// What an allocation's client says of it (`ClientStatus`).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClientStatus {
     /// `pending`, `running`, or a word that we do not know.
     Live,
@@ -187,7 +199,8 @@ pub enum ClientStatus {
 }
 
 /// A Nomad client node, as one consistent read of it showed.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Node {
     /// Its id.
     pub id: NodeId,
@@ -211,7 +224,8 @@ pub struct Node {
 
 /// When a node's eligibility was last changed by itself (`nomad node eligibility`), not by a drain. Nomad tells it in the
 /// node's events, of which it keeps the newest ten.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ByHand {
     /// The newest such event that is known.
     pub changed_at: Option<Timestamp>,
@@ -233,7 +247,8 @@ impl ByHand {
 }
 
 /// A node's status.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NodeStatus {
     /// `initializing`, or a status that we do not know: it takes no work yet.
     Initializing,
@@ -256,7 +271,8 @@ impl NodeStatus {
 }
 
 /// A running drain.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunningDrain {
     /// When it stops what is still there.
     pub deadline: DrainDeadline,
@@ -267,7 +283,8 @@ pub struct RunningDrain {
 }
 
 /// When a running drain stops what is still there.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DrainDeadline {
     /// Never: allocations may take as long as they like (`Deadline` 0).
     Never,
@@ -280,7 +297,8 @@ pub enum DrainDeadline {
 }
 
 /// Nomad's record of the newest drain of a node.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct LastDrain {
     /// How it stands.
     pub status: LastDrainStatus,
@@ -288,7 +306,9 @@ pub struct LastDrain {
     pub started_at: Option<Timestamp>,
     /// When it was last changed; of one that is over, when it ended. In whole seconds.
     pub updated_at: Option<Timestamp>,
-    /// What whoever posted it attached to it.
+    /// What whoever posted it attached to it. Of a drain that is not ours only the names are written down: its values may be
+    /// anything.
+    #[serde(serialize_with = "stamp::serialize_meta")]
     pub meta: BTreeMap<String, String>,
 }
 
@@ -300,7 +320,8 @@ impl LastDrain {
 }
 
 /// Nomad's `LastDrain.Status`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LastDrainStatus {
     /// It runs.
     Draining,
@@ -353,7 +374,8 @@ impl SeenNode {
 }
 
 /// `DrainSpec` of a drain request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct DrainSpec {
     /// Nanoseconds, never 0, which Nomad reads as "no deadline at all"; below 0 means now.
     pub deadline: SignedDuration,

@@ -1,9 +1,11 @@
 //! What the operator has asked for.
 
 use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 
 /// The settings that decisions depend on.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a variable that is on or off by itself")]
 pub struct Policy {
     /// How long allocations may take to leave before Nomad stops them (`DRAIN_DEADLINE`).
@@ -44,7 +46,8 @@ pub struct Policy {
 }
 
 /// `LifecycleActionResult`: how a lifecycle action is completed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum ActionResult {
     /// `CONTINUE`: the instance goes on to its end, after the group's other hooks.
     Continue,
@@ -64,7 +67,8 @@ impl ActionResult {
 }
 
 /// `ON_NODE_NOT_FOUND`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnNodeNotFound {
     /// Complete the hook with this.
     Complete(ActionResult),

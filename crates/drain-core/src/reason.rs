@@ -1,5 +1,8 @@
 //! Every reason for which we act, wait, or stop: one word for machines, explained in docs/operations.md.
 
+use serde::de::{Deserialize, Deserializer, Error};
+use serde::{Serialize, Serializer};
+
 use crate::policy::ActionResult;
 
 /// What became of one instance or message. The words are those of a result's `outcome`.
@@ -76,6 +79,21 @@ macro_rules! reasons {
             }
         }
     };
+}
+
+/// A reason is written as its word.
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let known = Self::ALL.iter().find(|reason| reason.as_str() == word);
+        known.copied().ok_or_else(|| D::Error::custom(format!("{word:?} is no reason of this version")))
+    }
 }
 
 reasons! {

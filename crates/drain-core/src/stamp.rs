@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::Serializer;
 
 use crate::observation::{Cause, Target};
 
@@ -86,6 +87,31 @@ pub fn write(target: &Target, entry: Entry<'_>) -> BTreeMap<String, String> {
 const GROUP: &str = "auto-scaling-group";
 const HOOK: &str = "lifecycle-hook";
 const STARTED: &str = "hook-started-at";
+
+/// Every field that a stamp of ours may have.
+const FIELDS: [&str; 10] = [
+    "managed-by",
+    "version",
+    "instance-id",
+    "cause",
+    "was-eligible",
+    "deadline",
+    "message",
+    GROUP,
+    HOOK,
+    STARTED,
+];
+
+/// Writes a drain's `Meta` down so that decisions can be made from it again: our stamp in full, and of everything else
+/// only the names. People attach to a drain what they like, and it belongs in no log.
+pub(crate) fn serialize_meta<S: Serializer>(
+    meta: &BTreeMap<String, String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let is_ours = Stamp::from_meta(meta).is_some();
+    let shown = |key: &str| is_ours && FIELDS.contains(&key);
+    serializer.collect_map(meta.iter().map(|(key, value)| (key, if shown(key) { value } else { "…" })))
+}
 
 fn message(target: &Target, cause: Cause, group: Option<&str>) -> String {
     let instance = &target.instance;

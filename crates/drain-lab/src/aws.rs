@@ -7,12 +7,13 @@ mod account;
 mod activity;
 mod activity_event;
 mod ec2_event;
+mod envelope;
 mod error;
 mod health;
 mod hook;
 mod http;
 mod identity;
-pub(crate) mod ids;
+pub mod ids;
 mod instance;
 mod journey;
 mod lifecycle;
@@ -31,6 +32,7 @@ use tokio::sync::watch;
 pub use self::account::Account;
 pub use self::activity_event::ActivityEnd;
 pub use self::ec2_event::{Ec2Event, Ec2News};
+pub use self::envelope::Letter;
 pub use self::error::ApiError;
 pub use self::health::HealthEntity;
 pub use self::hook::{
@@ -106,6 +108,11 @@ impl Aws {
     /// Who vouches for the account's roles.
     pub fn identity_provider(&self) -> &IdentityProvider {
         self.shared.identities.get_or_init(IdentityProvider::new)
+    }
+
+    /// What time it is there.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
     }
 
     /// Everything that the account announces from now on.

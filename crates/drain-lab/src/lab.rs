@@ -3,6 +3,7 @@
 //! A hook's message reaches the function through the topic; an instance that ends takes its Nomad client with it; a
 //! second function, or the same one, sweeps when it is time.
 
+mod doors;
 mod route;
 mod wiring;
 
@@ -28,7 +29,7 @@ use crate::http_face::Face;
 use crate::journal::Journal;
 use crate::lambda::{EventSourceMapping, Function, InvocationRecord, Lambda};
 use crate::models::Models;
-pub use crate::models::{HOOK, LAUNCH_HOOK, TOKEN, TOKEN_PARAMETER, Worker};
+pub use crate::models::{HOOK, LAUNCH_HOOK, TOKEN, TOKEN_PARAMETER, TOPIC, Worker};
 use crate::sqs::{Queue, QueueSettings};
 
 /// An AWS account and a Nomad cluster, and room for a function. It has everything that [`Models`] have.
@@ -235,7 +236,7 @@ impl Deref for Lab {
 }
 
 /// What `EventBridge` sends when a rule with a schedule is due.
-fn scheduled_event(account: &Account, at: Timestamp) -> Value {
+pub fn scheduled_event(account: &Account, at: Timestamp) -> Value {
     let Account { id, region, .. } = account;
     let number = u64::try_from(at.as_millisecond()).unwrap_or_default();
     json!({

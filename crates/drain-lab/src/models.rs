@@ -32,7 +32,7 @@ pub const HOOK: &str = "nomad-drain-hook";
 pub const LAUNCH_HOOK: &str = "nomad-launch-hook";
 
 /// The topic to which the hook's messages go, and to which the function is subscribed.
-pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:nomad-drain";
+pub const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:nomad-drain";
 
 /// The address before the first of [`Models::add_workers`].
 const FIRST_OF_MANY: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);

@@ -45,7 +45,7 @@ impl<W: World> Admission<'_, W> {
         let asked: BTreeSet<InstanceId> = targets
             .iter()
             .map(|(target, _)| target)
-            .filter(|target| is_late(target, now) || needs_state(target, config))
+            .filter(|target| asks_auto_scaling(target, config, now))
             .map(|target| target.instance.clone())
             .collect();
         let members = members(*account, looks, asked.iter().cloned().collect()).await;
@@ -191,6 +191,11 @@ impl<W: World> Admission<'_, W> {
             ..Hold::default()
         })
     }
+}
+
+/// Whether Auto Scaling is asked for the instance's state before anything is looked at.
+pub fn asks_auto_scaling(target: &Target, config: &Config, now: Timestamp) -> bool {
+    is_late(target, now) || needs_state(target, config)
 }
 
 /// Whether so much time has passed, or the way of the instance is such, that it may not be held any more.

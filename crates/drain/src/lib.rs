@@ -26,6 +26,7 @@ pub mod telemetry;
 mod together;
 pub mod world;
 
+pub use admission::asks_auto_scaling;
 pub use error::{Causes, Error};
 pub use installation::{Installation, sites, web};
 pub use invocation::{AT_ONCE, Context, Function, Handled, SWEEPING_AT_ONCE, Times, serve};

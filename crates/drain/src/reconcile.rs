@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use case::{Found, Subject};
 pub(crate) use words::READ_JOB;
+pub use words::explain;
 
 use crate::by_hand::{ByHand, Seen};
 use crate::chronicle::{Chronicle, Happened, What, Whom};
@@ -110,7 +111,9 @@ pub async fn reconcile(
     let mut said: Option<Reason> = None;
     loop {
         case.look().await?;
-        let decision = decide(&case.seen, case.policy(), world.now());
+        let now = world.now();
+        let decision = decide(&case.seen, case.policy(), now);
+        case.record(now, &decision);
         if let Some(by_hand) = &rules.looks.by_hand {
             by_hand.show(&case.shown(decision.clone()));
         }

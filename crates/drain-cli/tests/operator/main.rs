@@ -4,5 +4,8 @@
 
 mod drain;
 mod frame;
+mod function;
 mod release;
+mod replay;
+mod simulate;
 mod stage;

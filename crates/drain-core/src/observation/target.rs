@@ -3,11 +3,13 @@
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{GroupName, HookName, InstanceId};
 
 /// Why an instance is on its way out. The words are those of the stamp.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// Auto Scaling terminates it.
     Terminate,
@@ -76,7 +78,8 @@ impl Cause {
 }
 
 /// What is to be done for an instance.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Errand {
     /// It goes: its work has to move first.
     Drain(Cause),
@@ -89,7 +92,8 @@ pub enum Errand {
 }
 
 /// How an instance has ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// It was terminated.
     Terminated,
@@ -98,7 +102,8 @@ pub enum Ending {
 }
 
 /// An instance that something has to be done for, and the lifecycle action that waits for it.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Target {
     /// The instance.
     pub instance: InstanceId,
@@ -106,7 +111,9 @@ pub struct Target {
     pub group: Option<GroupName>,
     /// The lifecycle hook that holds it.
     pub hook: Option<HookName>,
-    /// The action's token (`LifecycleActionToken`), if an event brought it.
+    /// The action's token (`LifecycleActionToken`), if an event brought it. Whoever has it can complete the action, so that it
+    /// is never written down, and no decision depends on it.
+    #[serde(skip)]
     pub token: Option<String>,
     /// What is to be done for it, and why.
     pub errand: Errand,
@@ -185,7 +192,8 @@ impl Target {
 }
 
 /// How we came to know of a target.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// An event named it: our hook asked for the drain.
     Event,

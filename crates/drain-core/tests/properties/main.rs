@@ -5,6 +5,7 @@
 mod errands;
 mod extremes;
 mod justified;
+mod records;
 mod strategies;
 mod world;
 

@@ -215,6 +215,7 @@ fn holds() -> BoxedStrategy<Hold> {
                 paused,
                 drain_begun,
                 queued,
+                by_hand: false,
             }
         })
         .boxed()

@@ -33,6 +33,19 @@ impl Aws {
     }
 }
 
+impl Aws {
+    /// Fails in words unless the call was signed for this service, with the account's credentials.
+    pub(crate) fn is_signed(
+        &self,
+        service: &str,
+        head: &axum::http::request::Parts,
+        body: &[u8],
+    ) -> Result<(), String> {
+        sigv4::verify(self.account(), service, head, body, Timestamp::now())
+            .map_err(|refusal| refusal.to_string())
+    }
+}
+
 async fn answer(State(aws): State<Aws>, request: Request) -> Result<Response, Disconnect> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Disconnect)?.to_bytes();

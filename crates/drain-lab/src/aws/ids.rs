@@ -2,18 +2,18 @@
 
 /// A source of identifiers.
 #[derive(Debug)]
-pub(crate) struct Ids {
+pub struct Ids {
     random: fastrand::Rng,
 }
 
 impl Ids {
     /// `seed` keeps the identifiers of two sources apart.
-    pub(crate) fn seeded(seed: u64) -> Self {
+    pub fn seeded(seed: u64) -> Self {
         Self { random: fastrand::Rng::with_seed(seed) }
     }
 
     /// A version 4 UUID, 36 characters.
-    pub(crate) fn uuid(&mut self) -> String {
+    pub fn uuid(&mut self) -> String {
         let digits = self.digits(32);
         format!(
             "{}-{}-4{}-a{}-{}",
@@ -26,12 +26,12 @@ impl Ids {
     }
 
     /// An instance id.
-    pub(super) fn instance(&mut self) -> String {
+    pub fn instance(&mut self) -> String {
         format!("i-{}", self.digits(17))
     }
 
     /// `count` hexadecimal digits, at most 32.
-    pub(crate) fn digits(&mut self, count: usize) -> String {
+    pub fn digits(&mut self, count: usize) -> String {
         let mut digits = format!("{:032x}", self.random.u128(..));
         digits.truncate(count);
         digits

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::account::Account;
+use super::envelope::Letter;
 use super::hook::{LifecycleAction, LifecycleHook, NotificationTarget};
 use super::lifecycle::{Facts, Journey};
 
@@ -114,57 +115,25 @@ impl Notification {
 
     /// The payload of a function that is subscribed to the SNS topic `topic_arn`.
     pub fn sns_event(&self, topic_arn: &str) -> Value {
-        let mut message = self.sns_fields(topic_arn, ["SigningCertUrl", "UnsubscribeUrl"]);
-        message.insert("MessageAttributes".to_owned(), json!({}));
-        json!({"Records": [{
-            "EventSource": "aws:sns",
-            "EventVersion": "1.0",
-            "EventSubscriptionArn": subscription(topic_arn),
-            "Sns": message,
-        }]})
+        self.letter().sns_event(topic_arn)
     }
 
-    /// What a queue gets that is subscribed to the SNS topic `topic_arn` without raw message delivery: the body of the
-    /// queue's message. It spells two fields otherwise than a function gets them.
+    /// What a queue gets that is subscribed to the SNS topic `topic_arn` without raw message delivery: see
+    /// [`Letter::sns_document`].
     pub fn sns_document(&self, topic_arn: &str) -> Value {
-        self.sns_fields(topic_arn, ["SigningCertURL", "UnsubscribeURL"]).into()
-    }
-
-    fn sns_fields(&self, topic_arn: &str, [certificate, unsubscribe]: [&str; 2]) -> Map<String, Value> {
-        let sns = format!("https://sns.{}.amazonaws.com/", self.account.region);
-        let fields = [
-            ("Type", "Notification".to_owned()),
-            ("MessageId", self.request_id.clone()),
-            ("TopicArn", topic_arn.to_owned()),
-            ("Subject", self.subject()),
-            ("Message", self.message().to_string()),
-            ("Timestamp", self.time()),
-            ("SignatureVersion", "1".to_owned()),
-            ("Signature", "bGFi".to_owned()),
-            (certificate, format!("{sns}SimpleNotificationService-lab.pem")),
-            (unsubscribe, format!("{sns}?Action=Unsubscribe&SubscriptionArn={}", subscription(topic_arn))),
-        ];
-        fields.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+        self.letter().sns_document(topic_arn)
     }
 
     /// The payload of a function that reads the queue `queue_arn`, to which the hook writes without a topic between.
     pub fn sqs_event(&self, queue_arn: &str) -> Value {
-        let sent = self.at.as_millisecond().to_string();
-        json!({"Records": [{
-            "messageId": self.request_id,
-            "receiptHandle": "bGFi",
-            "body": self.message().to_string(),
-            "attributes": {
-                "ApproximateReceiveCount": "1",
-                "SentTimestamp": sent,
-                "SenderId": "AIDAIENQZJOLO23YVJ4VO",
-                "ApproximateFirstReceiveTimestamp": sent,
-            },
-            "messageAttributes": {},
-            "eventSource": "aws:sqs",
-            "eventSourceARN": queue_arn,
-            "awsRegion": self.account.region,
-        }]})
+        let letter = self.letter();
+        json!({"Records": [letter.sqs_record(queue_arn, &letter.message)]})
+    }
+
+    /// The message as SNS and SQS carry it.
+    pub fn letter(&self) -> Letter<'_> {
+        let (subject, message) = (self.subject(), self.message().to_string());
+        Letter { account: &self.account, id: &self.request_id, at: self.at, subject, message }
     }
 
     /// The same news on `EventBridge`, which hears of every hook but of no test message.
@@ -209,10 +178,6 @@ impl Notification {
     fn time(&self) -> String {
         format!("{:.3}", self.at)
     }
-}
-
-fn subscription(topic_arn: &str) -> String {
-    format!("{topic_arn}:f4fdba36-a856-4dde-ad38-99aa1190c534")
 }
 
 fn put_optional<T>(put: &mut impl FnMut(&str, &str) -> T, facts: &Facts, metadata: Option<&str>) {

@@ -17,6 +17,7 @@ mod notifications;
 mod operators;
 mod outages;
 mod plain;
+mod records;
 mod returns;
 mod stuck;
 mod sweep;

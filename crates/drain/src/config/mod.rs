@@ -10,6 +10,7 @@ mod reader;
 mod stored;
 mod tls;
 mod token;
+mod trial;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub use stored::{Place, Purpose};
 pub(crate) use tls::Stored;
 pub use tls::TlsSettings;
 pub use token::TokenSource;
+pub use trial::{BEARING, tried};
 pub use variables::{VARIABLES, Variable, markdown_table};
 
 use crate::event::Scope;

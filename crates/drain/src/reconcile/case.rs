@@ -75,6 +75,8 @@ pub(super) struct Case<'a, W> {
     pub(super) purged: bool,
     /// Whether a drain of one of its nodes was seen or posted, or a node that takes no work.
     pub(super) drain_seen: bool,
+    /// The newest decision that was written down.
+    pub(super) recorded: Option<Decision>,
     /// Failed attempts in a row.
     pub(super) failures: u32,
     /// Why the newest look showed nothing.
@@ -117,6 +119,7 @@ impl<'a, W: World> Case<'a, W> {
             begun: None,
             purged: false,
             drain_seen: false,
+            recorded: None,
             failures: 0,
             failure: None,
             tried_elsewhere: false,

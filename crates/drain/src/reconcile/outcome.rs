@@ -1,7 +1,11 @@
 //! What is said of an instance: in the log while we wait, and in the result at the end.
 
+use drain_core::decide::Decision;
 use drain_core::observation::Errand;
 use drain_core::reason::{Outcome, Reason};
+use drain_core::record::Record;
+use jiff::Timestamp;
+use tracing::Level;
 
 use super::case::Case;
 use super::words;
@@ -27,6 +31,20 @@ impl<W: World> Case<'_, W> {
             | Reason::NomadUnreadable => self.failure.as_ref().is_none_or(Error::is_transient),
             _ => true,
         }
+    }
+
+    /// A decision, and everything that it was made of, in the log at DEBUG: `nomad-drain replay` decides again from it. One
+    /// that repeats the decision before it is left out. Where DEBUG is off, this looks at the level and does nothing.
+    pub(super) fn record(&mut self, now: Timestamp, decision: &Decision) {
+        if !tracing::enabled!(Level::DEBUG) || self.recorded.as_ref() == Some(decision) {
+            return;
+        }
+        let record = Record::of(now, &self.seen, self.policy(), decision);
+        if let Ok(record) = serde_json::to_string(&record) {
+            // As text, so that the line holds it as it is. The name is `drain_core::record::FIELD`.
+            tracing::debug!(%record, "decided");
+        }
+        self.recorded = Some(decision.clone());
     }
 
     /// A change of what we are waiting for, in the log.

@@ -188,6 +188,16 @@ pub(super) fn with_hook(told: &str, outcome: Outcome) -> String {
     }
 }
 
+/// What a decision means, for somebody who asks later.
+pub fn explain(seen: &Observation, policy: &Policy, now: Timestamp, decision: &Decision) -> String {
+    match decision {
+        Decision::Act(Action::Drain(request)) => drain_posted(seen, request, policy, now),
+        Decision::Act(_) | Decision::Wait { .. } | Decision::Finish(_) => {
+            decided(seen, decision, None, policy)
+        }
+    }
+}
+
 /// A decision, for somebody who looks on.
 pub(super) fn decided(
     seen: &Observation,

@@ -1,0 +1,39 @@
+//! The real function, for tests that need one in the lab.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use drain_lab::lab::Lab;
+use drain_lab::lambda::{Function, InvocationRecord};
+
+/// Its binary, built once in the profile of this test.
+pub(crate) fn bootstrap() -> &'static Path {
+    static BOOTSTRAP: OnceLock<PathBuf> = OnceLock::new();
+    BOOTSTRAP.get_or_init(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--package", "drain-lambda", "--bin", "bootstrap"]);
+        if !cfg!(debug_assertions) {
+            cargo.arg("--release");
+        }
+        let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
+        assert!(built.success(), "the function could not be built: {built}");
+        // Cargo puts both binaries of one profile into one folder.
+        Path::new(env!("CARGO_BIN_EXE_nomad-drain")).with_file_name("bootstrap")
+    })
+}
+
+/// The function as it is deployed in a lab: it looks often, and logs as a test asks.
+pub(crate) fn function(lab: &Lab, variables: &[(&str, &str)]) -> Function {
+    let mut function = lab.function(bootstrap());
+    for (name, value) in [("POLL_INTERVAL", "50ms")].iter().chain(variables) {
+        function.env.insert((*name).to_owned(), (*value).to_owned());
+    }
+    function
+}
+
+/// Everything that the function has printed in these runs.
+pub(crate) fn log(runs: &[InvocationRecord]) -> String {
+    let lines = runs.iter().flat_map(|run| &run.log);
+    lines.map(|line| format!("{}\n", line.text.trim_end())).collect()
+}
