@@ -146,7 +146,10 @@ async fn find(
         let next = later(world.now(), world.backoff(attempts));
         if rules.looks.sweeping || !error.is_transient() || next > rules.looks.ends {
             if rules.looks.sweeping {
-                tracing::error!(error_type = error.name(), "{}", error.explanation());
+                let explanation = error.explanation();
+                tracing::error!(error_type = error.name(), "{explanation}");
+                let whose = rules.cluster.map_or_else(String::new, |name| format!(" in cluster {name}"));
+                rules.looks.warned.tell(format!("no node could be looked up{whose}: {explanation}"));
             }
             return Err(error);
         }
