@@ -3,9 +3,12 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 mod demo;
+mod every;
 mod exit;
 mod frame;
 mod manual;
+mod status;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -38,6 +41,20 @@ enum Command {
     /// allocations leaving, a timeline and a summary, in less than a minute. The exit status is 0 only if everything that
     /// it shows has really happened, and no instance was released before its last allocation had ended.
     Demo(demo::Arguments),
+    /// Show every held instance, and why we are waiting.
+    ///
+    /// Looks at every instance that a terminate hook of ours holds in the watched groups, as a sweep would, and changes
+    /// nothing: since when it is held, its node, the drain, the allocations that are left by job, the next heartbeat, the
+    /// deadline, and in words what is waited for or what the next sweep would do. Exit status: 1 if an instance needs
+    /// attention, 3 if AWS or a Nomad cluster could not be asked.
+    Status(status::Arguments),
+    /// Sweep again and again, instead of the function's schedule or beside it.
+    ///
+    /// The function's own sweep as a program that runs until it is told to end, for a Nomad service job, say:
+    /// deploy/nomad/nomad-drain-sweep.nomad.hcl. Finds every instance that a hook of ours holds, starts drains, keeps hooks
+    /// alive and completes them. Needs what the function's role and token allow. The log goes to standard output. `/healthz`
+    /// answers 200 while sweeps succeed. SIGTERM ends it; that is safe at any time.
+    Sweep(sweep::Arguments),
     /// Print completions for a shell.
     ///
     /// For bash: `nomad-drain completions bash > /etc/bash_completion.d/nomad-drain`.
@@ -49,7 +66,11 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Arguments { frame, command } = Arguments::parse();
-    frame.start_log();
+    if matches!(command, Command::Sweep(_)) {
+        frame.start_service_log()
+    } else {
+        frame.start_log()
+    }
     match run(&frame, &command).await {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -62,6 +83,8 @@ async fn main() -> ExitCode {
 async fn run(frame: &Frame, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(arguments) => demo::run(arguments, frame).await,
+        Command::Status(arguments) => status::run(arguments, frame).await,
+        Command::Sweep(arguments) => sweep::run(arguments, frame).await,
         Command::Completions(arguments) => manual::completions(arguments),
         Command::Man => manual::man(),
     }

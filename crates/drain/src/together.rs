@@ -103,7 +103,10 @@ async fn look_up(
     rules: &Rules<'_>,
     asked: Vec<Asked>,
 ) -> Vec<Result<Subject, Rc<Error>>> {
-    let paused = |hold: &Option<Hold>| rules.policy.pause || hold.as_ref().is_some_and(|hold| hold.paused);
+    let paused = |hold: &Option<Hold>| {
+        let asked = rules.policy.pause || hold.as_ref().is_some_and(|hold| hold.paused);
+        asked && rules.looks.by_hand.is_none()
+    };
     let wanted: BTreeSet<InstanceId> = asked
         .iter()
         .filter(|one| !paused(&one.hold) && one.node.is_none())
