@@ -3,12 +3,16 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 mod demo;
+mod drain;
 mod every;
 mod exit;
 mod frame;
 mod manual;
+mod release;
 mod status;
+mod stop;
 mod sweep;
+mod whom;
 
 use std::process::ExitCode;
 
@@ -55,6 +59,15 @@ enum Command {
     /// alive and completes them. Needs what the function's role and token allow. The log goes to standard output. `/healthz`
     /// answers 200 while sweeps succeed. SIGTERM ends it; that is safe at any time.
     Sweep(sweep::Arguments),
+    /// Drain instances by hand, and wait until their work has really stopped.
+    ///
+    /// The same loop as the function's: the node is found, drained with a deadline, and looked at until every allocation has
+    /// stopped on its client. Ctrl-C leaves the drain running.
+    Drain(drain::Arguments),
+    /// Complete the lifecycle action that holds an instance, if nothing runs there any more.
+    ///
+    /// Refuses while allocations run on its node, and lists them; and while nobody can tell, or the node takes work.
+    Release(release::Arguments),
     /// Print completions for a shell.
     ///
     /// For bash: `nomad-drain completions bash > /etc/bash_completion.d/nomad-drain`.
@@ -85,6 +98,8 @@ async fn run(frame: &Frame, command: &Command) -> anyhow::Result<Exit> {
         Command::Demo(arguments) => demo::run(arguments, frame).await,
         Command::Status(arguments) => status::run(arguments, frame).await,
         Command::Sweep(arguments) => sweep::run(arguments, frame).await,
+        Command::Drain(arguments) => drain::run(arguments, frame).await,
+        Command::Release(arguments) => release::run(arguments, frame).await,
         Command::Completions(arguments) => manual::completions(arguments),
         Command::Man => manual::man(),
     }

@@ -2,6 +2,7 @@
 
 mod health;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,12 +12,12 @@ use drain::live::Budget;
 use drain::{Answer, Metrics, Report};
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument as _;
 
 use crate::exit::Exit;
 use crate::frame::{Frame, Reach};
+use crate::stop::stopped;
 use health::{Ended, Health};
 
 /// What can be asked of it.
@@ -56,7 +57,6 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
     if once {
         return sweeper.sweep().await.map(|_| Exit::Done);
     }
-    let mut stop = Stop::new()?;
     let listener = TcpListener::bind(listen).await.with_context(|| {
         format!("/healthz cannot be served at {listen}: choose another address with --listen")
     })?;
@@ -64,7 +64,7 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
     let address = listener.local_addr().unwrap_or(listen);
     tracing::info!("sweeps every {every:?}; /healthz is at {address}");
     let serving = tokio::spawn(health::serve(listener, Arc::clone(&health)));
-    let signal = sweeper.sweep_until_stopped(&health, &mut stop).await;
+    let signal = sweeper.sweep_until_stopped(&health).await?;
     tracing::info!("ended by {signal}");
     serving.abort();
     Ok(Exit::Done)
@@ -79,7 +79,8 @@ struct Sweeper {
 
 impl Sweeper {
     /// Sweeps again and again. Gives the signal that has ended it.
-    async fn sweep_until_stopped(&mut self, health: &Health, stop: &mut Stop) -> &'static str {
+    async fn sweep_until_stopped(&mut self, health: &Health) -> io::Result<&'static str> {
+        let mut stopped = std::pin::pin!(stopped());
         let mut number = 0_u64;
         loop {
             number += 1;
@@ -97,7 +98,7 @@ impl Sweeper {
             let mut sweep = std::pin::pin!(sweep.instrument(span));
             let signal = tokio::select! {
                 () = &mut sweep => None,
-                signal = stop.asked() => Some(signal),
+                signal = &mut stopped => Some(signal),
             };
             if let Some(signal) = signal {
                 if timeout(GRACE, sweep).await.is_err() {
@@ -109,7 +110,7 @@ impl Sweeper {
             }
             tokio::select! {
                 () = sleep_until(next) => {}
-                signal = stop.asked() => return signal,
+                signal = &mut stopped => return signal,
             }
         }
     }
@@ -123,26 +124,6 @@ impl Sweeper {
             Ok(Answer::Report(report)) => Ok(report),
             Ok(Answer::Batch(_)) => Err(anyhow!("a sweep was answered like a queue")),
             Err(error) => Err(anyhow!("{}", error.explanation())),
-        }
-    }
-}
-
-/// How it is ended.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    /// Waits until somebody wants it to end, and names the signal.
-    async fn asked(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
         }
     }
 }

@@ -112,6 +112,19 @@ impl View {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn for_test(as_of: Timestamp, groups: &[&str], instances: Vec<Row>) -> Self {
+        Self {
+            as_of,
+            groups: groups.iter().map(ToString::to_string).collect(),
+            held: instances.len(),
+            need_attention: instances.iter().filter(|row| row.needs_attention()).count(),
+            instances,
+            problems: vec![],
+            blind: false,
+        }
+    }
+
     /// Whether a cluster could not be asked.
     pub(super) fn is_blind(&self) -> bool {
         self.blind

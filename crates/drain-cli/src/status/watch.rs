@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch::{Receiver, Sender, channel};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -14,11 +14,11 @@ use super::text::{self, Newest};
 use super::{Asked, look};
 use crate::exit::Exit;
 use crate::frame::Reach;
+use crate::stop::stopped;
 
 /// Looks until somebody ends it.
 pub(super) async fn watch(reach: Reach, asked: Asked, every: Duration) -> anyhow::Result<Exit> {
     let (sender, mut newest) = channel(Newest::default());
-    let mut stop = Stop::new()?;
     let paper = Paper::of_stdout();
     let show = async {
         if asked.json || !paper.is_terminal {
@@ -30,7 +30,8 @@ pub(super) async fn watch(reach: Reach, asked: Asked, every: Duration) -> anyhow
     let shown = tokio::select! {
         () = keep_looking(reach, asked, every, sender) => Ok(()),
         shown = show => shown,
-        () = stop.asked() => Ok(()),
+        // Ctrl-C is what was asked for.
+        stopped = stopped() => stopped.map(|_| ()),
     };
     match shown {
         // Whoever read it has enough: `| head`.
@@ -107,25 +108,6 @@ async fn in_place(newest: &mut Receiver<Newest>) -> io::Result<()> {
             changed = newest.changed() => if changed.is_err() { return Ok(()) },
             _ = second.tick() => {}
             _ = resized.recv() => {}
-        }
-    }
-}
-
-/// How it is ended: by Ctrl-C, or by whoever ends programs. Both are what was asked for.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn new() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
         }
     }
 }

@@ -2,5 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod drain;
 mod frame;
+mod release;
 mod stage;
+mod status;
+mod sweep;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use drain_core::ids::InstanceId;
 use drain_core::observation::{Cause, Errand, Hold, Member, Origin, Target};
+use drain_core::reason::{Outcome, Reason};
 
 use super::{ByHand, HandError, hook, looks};
 use crate::config::Config;
@@ -13,11 +14,29 @@ use crate::sites::{Site, Where, see_through_at};
 use crate::together::{Asked, see_through};
 use crate::world::{Clock as _, World};
 
+/// The outcome of a node that was drained by hand.
+const DRAINED: &str = "drained";
+
+/// The outcome of one on which work was not seen to end.
+const NOT_DRAINED: &str = "not_drained";
+
 /// What became of an instance.
 #[derive(Debug)]
 pub struct Drained {
     /// One for each of its nodes, or one if it has none.
     pub entries: Vec<ReportEntry>,
+}
+
+impl Drained {
+    /// Whether everything that was asked for has happened, or would.
+    pub fn is_done(&self) -> bool {
+        let done = |entry: &ReportEntry| {
+            entry.outcome == DRAINED
+                || entry.outcome == Outcome::Completed.as_str()
+                || entry.reason == Reason::DryRun.as_str()
+        };
+        !self.entries.is_empty() && self.entries.iter().all(done)
+    }
 }
 
 /// Drains the nodes of an instance, and waits until every allocation has stopped or nothing can change any more. With
@@ -58,6 +77,12 @@ pub async fn drain<W: World>(
     let mut entries = Vec::new();
     for one in became {
         entries.extend(one.map_err(|error: Rc<_>| HandError::Failed(error))?);
+    }
+    if !completes {
+        // Nothing was completed: the words are those of a hook that is.
+        for entry in entries.iter_mut().filter(|entry| entry.outcome == Outcome::Completed.as_str()) {
+            entry.outcome = if entry.reason == Reason::Drained.as_str() { DRAINED } else { NOT_DRAINED };
+        }
     }
     Ok(Drained { entries })
 }
