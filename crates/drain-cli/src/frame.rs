@@ -36,9 +36,9 @@ pub(crate) struct Frame {
     /// The AWS region, as `AWS_REGION`.
     #[arg(long, global = true, value_name = "REGION")]
     pub(crate) region: Option<String>,
-    /// How much of the work is told on standard error.
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", ignore_case = true)]
-    log: Level,
+    /// How much of the work is told on standard error: without it, warnings; of `sweep`, more.
+    #[arg(long, global = true, value_name = "LEVEL", ignore_case = true)]
+    log: Option<Level>,
 }
 
 /// How much is told.
@@ -77,14 +77,23 @@ impl Reach {
 impl Frame {
     /// What is told goes to standard error: standard output is the result.
     pub(crate) fn start_log(&self) {
-        let level = match self.log {
+        drain::telemetry::start_for_people(self.level().unwrap_or(LevelFilter::WARN), std::io::stderr);
+    }
+
+    /// The log of a program that runs as a service: it is all that such a program has to say.
+    pub(crate) fn start_service_log(&self) {
+        drain::telemetry::start_for_service(self.level().unwrap_or(LevelFilter::INFO), self.json);
+    }
+
+    /// How much is to be told, if anybody has said so.
+    pub(crate) fn level(&self) -> Option<LevelFilter> {
+        Some(match self.log? {
             Level::Error => LevelFilter::ERROR,
             Level::Warn => LevelFilter::WARN,
             Level::Info => LevelFilter::INFO,
             Level::Debug => LevelFilter::DEBUG,
             Level::Trace => LevelFilter::TRACE,
-        };
-        drain::telemetry::start_for_people(level, std::io::stderr);
+        })
     }
 
     /// The installation that the environment, or a deployed function, describes. `set` are variables that a command's own

@@ -4,13 +4,16 @@
 
 mod demo;
 mod drain;
+mod every;
 mod exit;
 mod frame;
 mod manual;
 mod release;
 mod replay;
 mod simulate;
+mod status;
 mod stop;
+mod sweep;
 mod whom;
 
 use std::process::ExitCode;
@@ -44,6 +47,20 @@ enum Command {
     /// allocations leaving, a timeline and a summary, in less than a minute; with --report also as a page for a browser. The exit status is 0 only if everything that
     /// it shows has really happened, and no instance was released before its last allocation had ended.
     Demo(demo::Arguments),
+    /// Show every held instance, and why we are waiting.
+    ///
+    /// Looks at every instance that a terminate hook of ours holds in the watched groups, as a sweep would, and changes
+    /// nothing: since when it is held, its node, the drain, the allocations that are left by job, the next heartbeat, the
+    /// deadline, and in words what is waited for or what the next sweep would do. Exit status: 1 if an instance needs
+    /// attention, 3 if AWS or a Nomad cluster could not be asked.
+    Status(status::Arguments),
+    /// Sweep again and again, instead of the function's schedule or beside it.
+    ///
+    /// The function's own sweep as a program that runs until it is told to end, for a Nomad service job, say:
+    /// deploy/nomad/nomad-drain-sweep.nomad.hcl. Finds every instance that a hook of ours holds, starts drains, keeps hooks
+    /// alive and completes them. Needs what the function's role and token allow. The log goes to standard output. `/healthz`
+    /// answers 200 while sweeps succeed. SIGTERM ends it; that is safe at any time.
+    Sweep(sweep::Arguments),
     /// Drain instances by hand, and wait until their work has really stopped.
     ///
     /// The same loop as the function's: the node is found, drained with a deadline, and looked at until every allocation has
@@ -78,7 +95,11 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Arguments { frame, command } = Arguments::parse();
-    frame.start_log();
+    if matches!(command, Command::Sweep(_)) {
+        frame.start_service_log()
+    } else {
+        frame.start_log()
+    }
     match run(&frame, &command).await {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -91,6 +112,8 @@ async fn main() -> ExitCode {
 async fn run(frame: &Frame, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(arguments) => demo::run(arguments, frame).await,
+        Command::Status(arguments) => status::run(arguments, frame).await,
+        Command::Sweep(arguments) => sweep::run(arguments, frame).await,
         Command::Drain(arguments) => drain::run(arguments, frame).await,
         Command::Release(arguments) => release::run(arguments, frame).await,
         Command::Replay(arguments) => replay::run(arguments, frame).await,

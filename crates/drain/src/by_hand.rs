@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use drain_core::decide::{Decision, next_due};
+use drain_core::decide::{Action, Decision, next_due};
 use drain_core::ids::{GroupName, InstanceId};
 use drain_core::observation::{Allocation, Nodes, Observation};
 use drain_core::policy::Policy;
+use drain_core::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::Error;
@@ -91,6 +92,26 @@ impl Seen {
         let counted =
             nodes.iter().map(|node| Some(node.counted(self.policy.ignore_system_jobs)?.collect::<Vec<_>>()));
         Some(counted.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// Since when the hook has held it, if anybody knows.
+    pub fn held_since(&self) -> Option<Timestamp> {
+        self.observation.target.hook_started_at
+    }
+
+    /// The reason of the decision, as one word. A heartbeat has none.
+    pub fn reason(&self) -> Option<Reason> {
+        match &self.decision {
+            Decision::Wait { why, .. } | Decision::Finish(why) => Some(*why),
+            Decision::Act(action) => match action {
+                Action::Drain(request) => Some(request.reason),
+                Action::MakeIneligible(_) => Some(Reason::MadeIneligible),
+                Action::GiveBack { .. } => Some(Reason::GivenBack),
+                Action::Purge(_) => Some(Reason::NodePurged),
+                Action::Heartbeat => None,
+                Action::Complete { reason, .. } => Some(*reason),
+            },
+        }
     }
 
     /// How many of them each job has.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use aws_credential_types::Credentials;
 use drain_http::{HttpClient, Tls, Trust};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::{Cluster, Clusters};
 use crate::config::{Config, ConfigurationError, Place, Purpose};
@@ -36,6 +36,11 @@ impl Installation {
     /// finds some, which end sooner than it does.
     pub fn use_credentials(&mut self, credentials: Credentials) {
         self.config.aws.credentials = Some(credentials);
+    }
+
+    /// A sweep comes so often: none goes on looking for longer, whatever `SWEEP_LINGER` says.
+    pub fn sweep_every(&mut self, every: SignedDuration) {
+        self.config.sweep_linger = self.config.sweep_linger.min(every);
     }
 
     /// Everything that is set.

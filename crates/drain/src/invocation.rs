@@ -38,42 +38,79 @@ impl Function {
 
     /// Does what one event asks for, as far as its time allows.
     pub async fn invoke(&self, event: &str, context: impl Into<Context<'_>>) -> Result<Answer, Rc<Error>> {
-        let mut known = Known { cold: !self.warm.replace(true), ..Known::default() };
-        let handled = self.handle(event, &context.into(), &mut known).await;
-        let happened = known.chronicle.so_far();
-        let (told, answer) = match handled {
-            Ok(handled) => {
-                let told = known.told(handled.result(), Some(handled.report.clone()));
-                (told, handled.answer())
-            }
-            Err(error) => {
-                tracing::error!(error_type = error.name(), "{}", error.explanation());
-                (known.told("failed", None), Err(Rc::new(error)))
-            }
-        };
-        let namespace =
-            self.ready.as_ref().map_or(DEFAULT_NAMESPACE, |ready| ready.config().metrics_namespace.as_str());
+        let known = Known { cold: !self.warm.replace(true), ..Known::default() };
+        invoke(self.ready.as_ref(), event, &context.into(), known, Metrics::ToStandardOutput).await
+    }
+}
+
+impl Installation {
+    /// Does what one event asks for, as [`Function::invoke`] does, for a program that is not on Lambda: one that renews its
+    /// credentials between two invocations, and decides where metrics go.
+    pub async fn invoke(
+        &self,
+        event: &str,
+        context: impl Into<Context<'_>>,
+        metrics: Metrics,
+    ) -> Result<Answer, Rc<Error>> {
+        invoke(Ok(self), event, &context.into(), Known::default(), metrics).await
+    }
+}
+
+/// Where an invocation's metrics go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Metrics {
+    /// To standard output, as lines in `CloudWatch`'s embedded metric format.
+    ToStandardOutput,
+    /// Nowhere.
+    Nowhere,
+}
+
+async fn invoke(
+    ready: Result<&Installation, &ConfigurationError>,
+    event: &str,
+    context: &Context<'_>,
+    mut known: Known,
+    metrics: Metrics,
+) -> Result<Answer, Rc<Error>> {
+    let handled = match ready {
+        Ok(installation) => installation.handle(event, context, &mut known).await,
+        Err(error) => Err(error.clone().into()),
+    };
+    let happened = known.chronicle.so_far();
+    let (told, answer) = match handled {
+        Ok(handled) => {
+            let told = known.told(handled.result(), Some(handled.report.clone()));
+            (told, handled.answer())
+        }
+        Err(error) => {
+            tracing::error!(error_type = error.name(), "{}", error.explanation());
+            (known.told("failed", None), Err(Rc::new(error)))
+        }
+    };
+    if metrics == Metrics::ToStandardOutput {
+        let namespace = ready.map_or(DEFAULT_NAMESPACE, |ready| ready.config().metrics_namespace.as_str());
         for line in metrics::lines(&told, &happened, namespace, Timestamp::now()) {
             // Standard output is the log; a log that cannot be written is no reason to fail.
             let _ = writeln!(std::io::stdout(), "{line}");
         }
-        answer
     }
+    answer
+}
 
+impl Installation {
     async fn handle(&self, event: &str, context: &Context<'_>, known: &mut Known) -> Result<Handled, Error> {
-        let installation = self.ready.as_ref().map_err(Clone::clone)?;
-        let config = installation.config();
+        let config = self.config();
         let event = event::parse(event, &config.scope()).map_err(Error::Event);
-        let account = installation.account(context.budget, context.trace_id);
+        let account = self.account(context.budget, context.trace_id);
         let is_needed = event.as_ref().is_ok_and(Event::asks_for_something);
-        let clusters = installation.clusters(&account, is_needed).await?;
+        let clusters = self.clusters(&account, is_needed).await?;
         let event = event?;
         known.event = metrics::kind(&event);
         let at_once = match &event {
             Event::Sweep => SWEEPING_AT_ONCE,
             Event::Messages(_) => AT_ONCE,
         };
-        let worlds = installation.worlds(&clusters, &account, at_once);
+        let worlds = self.worlds(&clusters, &account, at_once);
         let sites = sites(&clusters, &worlds);
         let chronicle = &known.chronicle;
         let work = async {
@@ -84,7 +121,7 @@ impl Function {
         let handled = if config.notifications.is_wanted() {
             let news = chronicle.follow();
             let (handled, failed) =
-                join(work, notify::tell(&config.notifications, &account, installation.web(), news)).await;
+                join(work, notify::tell(&config.notifications, &account, self.web(), news)).await;
             known.notifications_failed = failed;
             handled
         } else {

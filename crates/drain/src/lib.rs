@@ -29,7 +29,7 @@ pub mod world;
 pub use admission::asks_auto_scaling;
 pub use error::{Causes, Error};
 pub use installation::{Installation, sites, web};
-pub use invocation::{AT_ONCE, Context, Function, Handled, SWEEPING_AT_ONCE, Times, serve};
+pub use invocation::{AT_ONCE, Context, Function, Handled, Metrics, SWEEPING_AT_ONCE, Times, serve};
 pub use report::{Answer, Report, ReportEntry};
 pub use sites::Site;
 

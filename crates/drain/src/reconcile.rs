@@ -78,20 +78,40 @@ impl Looks {
 
 /// What an invocation has warned of: each warning is given once.
 #[derive(Debug, Default)]
-pub struct Warned(RefCell<BTreeSet<String>>);
+pub struct Warned {
+    once: RefCell<BTreeSet<String>>,
+    /// The same and more, for somebody at a terminal, who sees no log.
+    told: RefCell<BTreeSet<String>>,
+}
 
 impl Warned {
     /// Warns, unless this invocation has said the same already.
     pub fn once(&self, warning: &str) {
-        if self.0.borrow_mut().insert(warning.to_owned()) {
+        self.tell(warning.to_owned());
+        self.log_once(warning);
+    }
+
+    fn log_once(&self, warning: &str) {
+        if self.once.borrow_mut().insert(warning.to_owned()) {
             tracing::warn!("{warning}");
         }
     }
 
+    /// Remembers what somebody at a terminal has to know, and what is in the log already.
+    pub(crate) fn tell(&self, problem: String) {
+        self.told.borrow_mut().insert(problem);
+    }
+
+    /// Everything that was told.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.told.borrow().iter().cloned().collect()
+    }
+
     /// A question that got no answer, while the rest goes on: a missing permission is said once, with what grants it.
     pub(crate) fn failed(&self, error: &Error, what: &str) {
+        self.tell(format!("{what}: {}", Causes(error)));
         match words::missing_permission(error) {
-            Some(warning) => self.once(&warning),
+            Some(warning) => self.log_once(&warning),
             None => note(error, what),
         }
     }

@@ -195,7 +195,7 @@ pub(crate) async fn find<W: World>(
         };
         let mut asked = Vec::new();
         if !ending.is_empty() {
-            asked.extend(departures(group, &ending, &our_hooks(config, hooks.as_deref(), about)));
+            asked.extend(departures(warned, group, &ending, &our_hooks(config, hooks.as_deref(), about)));
         }
         asked.extend(arrivals(config, group, coming, hooks.as_deref()));
         asked
@@ -261,9 +261,14 @@ pub(crate) fn settings(warned: &Warned, group: &GroupName, hook: &Hook) -> HookS
 
 /// One target for each instance that goes. Of several hooks of ours the first may be done: the next one is tried by the
 /// next sweep, in turns.
-fn departures(group: &Group, ending: &[(Cause, Waiting)], hooks: &[Holding]) -> Vec<Asked> {
+fn departures(warned: &Warned, group: &Group, ending: &[(Cause, Waiting)], hooks: &[Holding]) -> Vec<Asked> {
     if hooks.is_empty() {
         let instances: Vec<&str> = ending.iter().map(|(_, waiting)| waiting.instance.as_str()).collect();
+        warned.tell(format!(
+            "group {} has no terminate hook of LIFECYCLE_HOOK_NAME: {} are left to others",
+            group.name,
+            instances.join(", ")
+        ));
         tracing::warn!(
             group = %group.name,
             "the group has no terminate hook of LIFECYCLE_HOOK_NAME: the sweep leaves {} to others",

@@ -38,6 +38,19 @@ where
     tracing_subscriber::registry().with(lines.with_writer(writer).with_filter(ours(level))).init();
 }
 
+/// Starts logging to standard output for a program that runs for long without Lambda, which would add the time of a line: as
+/// text, or as the JSON objects of [`start`].
+pub fn start_for_service(level: LevelFilter, json: bool) {
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(false);
+    let registry = tracing_subscriber::registry();
+    if json {
+        let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(true);
+        registry.with(lines.with_filter(ours(level))).init();
+    } else {
+        registry.with(lines.with_filter(ours(level))).init();
+    }
+}
+
 fn ours(level: LevelFilter) -> Targets {
     OURS.iter().fold(Targets::new().with_default(level.min(LevelFilter::WARN)), |filter, target| {
         filter.with_target(*target, level)

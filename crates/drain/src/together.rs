@@ -103,7 +103,10 @@ async fn look_up(
     rules: &Rules<'_>,
     asked: Vec<Asked>,
 ) -> Vec<Result<Subject, Rc<Error>>> {
-    let paused = |hold: &Option<Hold>| rules.policy.pause || hold.as_ref().is_some_and(|hold| hold.paused);
+    let paused = |hold: &Option<Hold>| {
+        let asked = rules.policy.pause || hold.as_ref().is_some_and(|hold| hold.paused);
+        asked && rules.looks.by_hand.is_none()
+    };
     let wanted: BTreeSet<InstanceId> = asked
         .iter()
         .filter(|one| !paused(&one.hold) && one.node.is_none())
@@ -146,7 +149,10 @@ async fn find(
         let next = later(world.now(), world.backoff(attempts));
         if rules.looks.sweeping || !error.is_transient() || next > rules.looks.ends {
             if rules.looks.sweeping {
-                tracing::error!(error_type = error.name(), "{}", error.explanation());
+                let explanation = error.explanation();
+                tracing::error!(error_type = error.name(), "{explanation}");
+                let whose = rules.cluster.map_or_else(String::new, |name| format!(" in cluster {name}"));
+                rules.looks.warned.tell(format!("no node could be looked up{whose}: {explanation}"));
             }
             return Err(error);
         }

@@ -9,3 +9,5 @@ mod release;
 mod replay;
 mod simulate;
 mod stage;
+mod status;
+mod sweep;

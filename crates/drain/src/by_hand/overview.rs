@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
+use drain_core::ids::GroupName;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use tracing::Instrument as _;
 
 use super::{Seen, only_looking};
@@ -16,13 +18,15 @@ use crate::together::look_at;
 use crate::world::{Account as _, Clock as _, World};
 
 /// The instances that terminate hooks of ours hold.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Overview {
-    /// How many groups are watched.
-    pub groups: usize,
-    /// Each of them, once for each hook of ours that may hold it.
+    /// When Auto Scaling was asked.
+    pub at: Timestamp,
+    /// The groups that are watched.
+    pub groups: Vec<GroupName>,
+    /// Each of the instances, once for each hook of ours that may hold it.
     pub held: Vec<Held>,
-    /// What keeps instances from being shown, one sentence each.
+    /// What is not as it should be, or keeps something from being shown, one sentence each.
     pub problems: Vec<String>,
 }
 
@@ -41,13 +45,14 @@ pub async fn overview<W: World>(
     sites: &[Site<'_, W>],
     config: &Config,
 ) -> Result<Overview, Error> {
-    let looks = only_looking(account.now(), config.poll_interval);
+    let at = account.now();
+    let looks = only_looking(at, config.poll_interval);
     let clusters: Vec<&Cluster> = sites.iter().map(|site| site.cluster).collect();
     let selection = cluster::watched(config, &clusters);
     let groups = account.groups(&selection).await?;
-    let watched = groups.len();
+    let watched = groups.iter().map(|group| group.name.clone()).collect();
     sweep::warn_of_missing_groups(&selection, &looks.warned, &groups);
-    let (groups, problems) = sweep::by_cluster(&clusters, groups);
+    let (groups, mut problems) = sweep::by_cluster(&clusters, groups);
     let looked = sites.iter().zip(&groups).map(|(site, groups)| {
         let looks = &looks;
         async move {
@@ -62,5 +67,6 @@ pub async fn overview<W: World>(
         .instrument(site.span())
     });
     let held = join_all(looked).await.into_iter().flatten().collect();
-    Ok(Overview { groups: watched, held, problems })
+    problems.extend(looks.warned.told());
+    Ok(Overview { at, groups: watched, held, problems })
 }

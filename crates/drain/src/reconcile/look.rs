@@ -19,7 +19,8 @@ impl<W: World> Case<'_, W> {
         if std::mem::take(&mut self.fresh) || ended {
             return Ok(());
         }
-        if self.is_paused() {
+        // Whoever looks on wants to see it all the same.
+        if self.is_paused() && self.rules.looks.by_hand.is_none() {
             // MAX_HOLD bounds a pause too.
             self.read_start().await;
             return Ok(());
