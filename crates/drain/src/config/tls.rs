@@ -77,7 +77,7 @@ impl TlsSettings {
     }
 
     /// What has to be read from AWS first.
-    pub(crate) fn places(&self) -> Vec<(Purpose, &Place)> {
+    pub fn places(&self) -> Vec<(Purpose, &Place)> {
         let (certificate, key) = self.identity.as_ref().map_or((None, None), |(a, b)| (Some(a), Some(b)));
         let all = [
             (Purpose::Authorities, self.authorities.as_ref()),
