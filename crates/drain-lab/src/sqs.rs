@@ -82,6 +82,11 @@ impl Queue {
         format!("arn:aws:sqs:{region}:{id}:{}", self.shared.settings.name)
     }
 
+    /// What it was created with.
+    pub fn settings(&self) -> &QueueSettings {
+        &self.shared.settings
+    }
+
     /// `SendMessage`: returns the message's id.
     pub fn send(&self, body: impl Into<String>) -> String {
         self.change(|state, now| state.messages.send(body.into(), now))

@@ -117,12 +117,7 @@ impl Permissions {
     }
 
     /// AWS's words if the caller's policies do not allow `action` on `resource`.
-    pub(super) fn check(
-        &self,
-        caller: &Account,
-        action: &str,
-        resource: Option<&str>,
-    ) -> Result<(), String> {
+    pub(super) fn check(&self, caller: &Account, action: &str, resource: Option<&str>) -> Result<(), String> {
         if self.allows(&caller.role, action, resource) {
             return Ok(());
         }

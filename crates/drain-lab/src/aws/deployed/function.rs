@@ -86,7 +86,7 @@ impl DeployedFunction {
 
     /// The runs that began from `start` on and before `end`, in periods of that length: of each in which there were any
     /// the beginning, how many there were, and how many of them failed.
-    pub(in crate::aws) fn runs_by_period(
+    pub(crate) fn runs_by_period(
         &self,
         start: Timestamp,
         end: Timestamp,
@@ -94,10 +94,9 @@ impl DeployedFunction {
     ) -> BTreeMap<Timestamp, (usize, usize)> {
         let hosted = self.hosted.iter().flat_map(Lambda::invocations);
         // A call that was throttled is no invocation (Lambda Developer Guide, "Types of metrics").
-        let hosted = hosted.filter(|run| run.outcome != Outcome::Throttled).map(|run| Run {
-            at: run.started_at,
-            failed: matches!(run.outcome, Outcome::Failed { .. }),
-        });
+        let hosted = hosted
+            .filter(|run| run.outcome != Outcome::Throttled)
+            .map(|run| Run { at: run.started_at, failed: matches!(run.outcome, Outcome::Failed { .. }) });
         let length = period.as_secs().max(1);
         let mut periods = BTreeMap::new();
         for run in hosted.chain(self.runs.iter().copied()).filter(|run| (start..end).contains(&run.at)) {

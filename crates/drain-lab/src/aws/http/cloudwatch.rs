@@ -68,12 +68,15 @@ fn get_metric_statistics(aws: &Aws, call: &Call, request_id: &str) -> Result<Str
 fn time(call: &Call, name: &str) -> Result<Timestamp, ApiError> {
     let text = required(call, name)?;
     text.parse().map_err(|_| {
-        ApiError::new(400, "InvalidParameterValue", format!("The parameter {name} must be a timestamp: {text}"))
+        ApiError::new(
+            400,
+            "InvalidParameterValue",
+            format!("The parameter {name} must be a timestamp: {text}"),
+        )
     })
 }
 
 fn required<'a>(call: &'a Call, name: &str) -> Result<&'a str, ApiError> {
-    call.get(name).ok_or_else(|| {
-        ApiError::new(400, "MissingParameter", format!("The parameter {name} is required."))
-    })
+    call.get(name)
+        .ok_or_else(|| ApiError::new(400, "MissingParameter", format!("The parameter {name} is required.")))
 }

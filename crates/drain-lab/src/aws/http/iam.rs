@@ -47,10 +47,12 @@ fn get_role(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError
 fn simulate_principal_policy(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError> {
     let principal = call.require("PolicySourceArn")?;
     permit(aws, call, principal)?;
-    let role = principal.strip_prefix(&format!("arn:aws:iam::{}:role/", aws.account().id)).ok_or_else(|| {
-        let message = format!("Invalid Entity Arn: {principal} does not clearly define entity type and name.");
-        ApiError::new(400, "InvalidInput", message)
-    })?;
+    let role =
+        principal.strip_prefix(&format!("arn:aws:iam::{}:role/", aws.account().id)).ok_or_else(|| {
+            let message =
+                format!("Invalid Entity Arn: {principal} does not clearly define entity type and name.");
+            ApiError::new(400, "InvalidInput", message)
+        })?;
     // A role's name follows its path.
     let role = role.rsplit('/').next().unwrap_or(role);
     require_role(aws, role)?;

@@ -66,7 +66,8 @@ fn get_function_configuration(aws: &Aws, call: &Call) -> Result<String, ApiError
 /// "`GetPolicy`": a document in a text. A function without a policy has none, which is an error.
 fn get_policy(aws: &Aws, call: &Call) -> Result<String, ApiError> {
     let (_, function) = function(aws, call)?;
-    let policy = document(&function.policy).ok_or_else(|| not_found("The resource you requested does not exist."))?;
+    let policy =
+        document(&function.policy).ok_or_else(|| not_found("The resource you requested does not exist."))?;
     let revision = "d3b1e1c2-5a0e-4a57-8f0c-1f2e3d4c5b6a";
     Ok(json!({"Policy": policy.to_string(), "RevisionId": revision}).to_string())
 }
@@ -145,9 +146,7 @@ pub(super) async fn invoke(aws: &Aws, call: &Call) -> Result<Response, ApiError>
     let request_id = (HeaderName::from_static("x-amzn-requestid"), run.request_id);
     let json = (HeaderName::from_static("content-type"), "application/json");
     match run.outcome {
-        Outcome::Succeeded(answer) => {
-            Ok(([version, json], [request_id], answer.to_string()).into_response())
-        }
+        Outcome::Succeeded(answer) => Ok(([version, json], [request_id], answer.to_string()).into_response()),
         Outcome::Failed { payload, .. } => {
             let failed = (HeaderName::from_static("x-amz-function-error"), "Unhandled");
             Ok(([version, json, failed], [request_id], payload.to_string()).into_response())

@@ -72,7 +72,11 @@ fn send_message(aws: &Aws, call: &Call) -> Result<String, ApiError> {
     let queue = queue(aws, call, named(call)?)?;
     let body = call.get("MessageBody").ok_or_else(|| missing("MessageBody"))?;
     let hosted = queue.hosted.ok_or_else(|| {
-        ApiError::new(400, "UnsupportedOperation", "the lab describes this queue, and hosts none of this name")
+        ApiError::new(
+            400,
+            "UnsupportedOperation",
+            "the lab describes this queue, and hosts none of this name",
+        )
     })?;
     let (id, digest) = hosted.send_and_digest(body);
     Ok(json!({"MessageId": id, "MD5OfMessageBody": digest}).to_string())
