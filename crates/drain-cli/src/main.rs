@@ -2,7 +2,9 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
+mod aws;
 mod demo;
+mod doctor;
 mod exit;
 mod frame;
 mod manual;
@@ -38,6 +40,13 @@ enum Command {
     /// allocations leaving, a timeline and a summary, in less than a minute. The exit status is 0 only if everything that
     /// it shows has really happened, and no instance was released before its last allocation had ended.
     Demo(demo::Arguments),
+    /// Check whether a drain would work, before one has to.
+    ///
+    /// Looks at everything that a drain needs, from the function's variables to the certificates of Nomad's servers, and
+    /// changes nothing. Each finding says what is wrong and what to do; docs/doctor.md explains every code. Name the deployed
+    /// function with --function, so that its own variables, role and permissions are looked at. What you may not read is said
+    /// to be not checked. The exit status is 1 if something would make a drain fail.
+    Doctor(doctor::Arguments),
     /// Print completions for a shell.
     ///
     /// For bash: `nomad-drain completions bash > /etc/bash_completion.d/nomad-drain`.
@@ -62,6 +71,7 @@ async fn main() -> ExitCode {
 async fn run(frame: &Frame, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(arguments) => demo::run(arguments, frame).await,
+        Command::Doctor(arguments) => doctor::run(arguments, frame).await,
         Command::Completions(arguments) => manual::completions(arguments),
         Command::Man => manual::man(),
     }

@@ -32,9 +32,12 @@ pub struct TokenSelf {
 }
 
 impl TokenSelf {
+    /// The accessor of every request on a cluster without ACLs, from Nomad 1.11 on.
+    pub const WITHOUT_ACLS: &str = "acls-disabled";
+
     /// Whether no policy restricts it: a management token, or a cluster without ACLs.
     pub fn is_unrestricted(&self) -> bool {
-        self.token_type == "management" || self.accessor_id == "acls-disabled"
+        self.token_type == "management" || self.accessor_id == Self::WITHOUT_ACLS
     }
 }
 

@@ -98,13 +98,13 @@ impl Live<'_> {
         Ok(Connection { servers, clients, token, is_kept })
     }
 
-    fn servers(&self, clients: &Clients, token: Option<Token>) -> NomadClient {
+    pub(super) fn servers(&self, clients: &Clients, token: Option<Token>) -> NomadClient {
         let (address, region) = (self.config.nomad_addr.clone(), self.config.nomad_region.clone());
         NomadClient::new(clients.servers.clone(), address, region, token)
     }
 
     /// The HTTP clients for Nomad. Certificates that AWS keeps for us are read first, and read again after a while.
-    async fn clients(&self) -> Result<Rc<Clients>, Error> {
+    pub(super) async fn clients(&self) -> Result<Rc<Clients>, Error> {
         let (kept, settings) = (&self.cluster.kept, &self.config.tls);
         let known = kept.clients(Timestamp::now());
         if let Some((clients, true)) = known {
