@@ -15,10 +15,10 @@ mod timeline;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::frame::Frame;
+use crate::stop::stopped;
 use history::History;
 use live::Live;
 use play::Play;
@@ -65,13 +65,4 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
         print!("{}", text::render(&report, timeline_shown));
     }
     Ok(Exit::done_if(report.succeeded))
-}
-
-/// Waits until somebody stops this program, and names the signal.
-async fn stopped() -> std::io::Result<&'static str> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-    })
 }

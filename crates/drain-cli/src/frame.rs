@@ -27,6 +27,9 @@ pub(crate) struct Frame {
     /// `lambda:GetFunctionConfiguration`.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) function: Option<String>,
+    /// The document of the Nomad clusters, as `CLUSTERS_PARAMETER` has it, in a file.
+    #[arg(long, global = true, value_name = "FILE")]
+    clusters: Option<String>,
     /// The profile of `~/.aws/config` whose credentials and region are used, as `AWS_PROFILE`.
     #[arg(long, global = true, value_name = "NAME")]
     profile: Option<String>,
@@ -100,7 +103,10 @@ impl Frame {
     pub(crate) async fn variables(&self, set: &[(&str, &str)]) -> anyhow::Result<Variables> {
         let chain = Chain::of(self.profile.as_deref(), self.region.as_deref()).await;
         let set = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let mut layers = Layers { set: set.chain(chain.region()).collect(), function: BTreeMap::new() };
+        let document =
+            self.clusters.as_ref().map(|path| ("CLUSTERS_PARAMETER".to_owned(), format!("file:{path}")));
+        let mut layers =
+            Layers { set: set.chain(chain.region()).chain(document).collect(), function: BTreeMap::new() };
         if let Some(name) = &self.function {
             layers.function = function::variables(name, &layers, &chain)
                 .await

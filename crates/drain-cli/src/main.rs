@@ -5,9 +5,13 @@
 mod aws;
 mod demo;
 mod doctor;
+mod drain;
 mod exit;
 mod frame;
 mod manual;
+mod release;
+mod stop;
+mod whom;
 
 use std::process::ExitCode;
 
@@ -47,6 +51,15 @@ enum Command {
     /// function with --function, so that its own variables, role and permissions are looked at. What you may not read is said
     /// to be not checked. The exit status is 1 if something would make a drain fail.
     Doctor(doctor::Arguments),
+    /// Drain instances by hand, and wait until their work has really stopped.
+    ///
+    /// The same loop as the function's: the node is found, drained with a deadline, and looked at until every allocation has
+    /// stopped on its client. Ctrl-C leaves the drain running.
+    Drain(drain::Arguments),
+    /// Complete the lifecycle action that holds an instance, if nothing runs there any more.
+    ///
+    /// Refuses while allocations run on its node, and lists them; and while nobody can tell, or the node takes work.
+    Release(release::Arguments),
     /// Print completions for a shell.
     ///
     /// For bash: `nomad-drain completions bash > /etc/bash_completion.d/nomad-drain`.
@@ -72,6 +85,8 @@ async fn run(frame: &Frame, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(arguments) => demo::run(arguments, frame).await,
         Command::Doctor(arguments) => doctor::run(arguments, frame).await,
+        Command::Drain(arguments) => drain::run(arguments, frame).await,
+        Command::Release(arguments) => release::run(arguments, frame).await,
         Command::Completions(arguments) => manual::completions(arguments),
         Command::Man => manual::man(),
     }

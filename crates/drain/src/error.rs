@@ -54,6 +54,17 @@ pub enum Error {
         #[source]
         source: AwsError,
     },
+    /// The file that should hold it cannot be read.
+    #[error("{purpose} could not be read from file {path}")]
+    StoredFileUnreadable {
+        /// What it is for.
+        purpose: Purpose,
+        /// Its path.
+        path: String,
+        /// What went wrong.
+        #[source]
+        source: std::io::Error,
+    },
     /// It is there and holds no token.
     #[error("{place} holds no Nomad token")]
     TokenInvalid {
@@ -331,6 +342,7 @@ impl Error {
             Self::ConfigurationError(_)
             | Self::Event(_)
             | Self::StoredValueNotFound { .. }
+            | Self::StoredFileUnreadable { .. }
             | Self::TokenInvalid { .. }
             | Self::TlsMaterialInvalid { .. }
             | Self::ShortLivedTokenUnsafe { .. }
@@ -387,7 +399,9 @@ impl Error {
             },
             Self::StoredValueUnavailable { purpose: Purpose::Token, .. } => "TokenUnavailable",
             Self::StoredValueUnavailable { .. } => "StoredValueUnavailable",
+            Self::StoredFileUnreadable { .. } => "StoredFileUnreadable",
             Self::TokenInvalid { place: Place::Parameter(_), .. } => "TokenParameterInvalid",
+            Self::TokenInvalid { place: Place::File(_), .. } => "TokenFileInvalid",
             Self::TokenInvalid { place: Place::Secret(_), .. } => "TokenSecretInvalid",
             Self::TlsMaterialInvalid { .. } => "TlsMaterialInvalid",
             Self::IdentityUnavailable(_) => "IdentityUnavailable",

@@ -6,6 +6,7 @@
 
 mod admission;
 pub mod aws;
+pub mod by_hand;
 pub mod chronicle;
 pub mod cluster;
 pub mod config;

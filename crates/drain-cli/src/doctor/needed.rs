@@ -63,6 +63,8 @@ pub(crate) fn needed(
     let mut read = |place: &Place, vital: bool| match place {
         Place::Parameter(name) => need("ssm:GetParameter", &parameter_arn(name, at), vital),
         Place::Secret(name) => need("secretsmanager:GetSecretValue", &secret_arn(name, at), vital),
+        // In the package itself.
+        Place::File(_) => {}
     };
     if let drain::config::NomadClusters::Document(document) = &config.clusters {
         read(&document.place, true);

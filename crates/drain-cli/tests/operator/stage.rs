@@ -6,6 +6,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use drain_lab::clock::Clock;
+use drain_lab::journal::Kind;
 use drain_lab::lab::{Lab, TOKEN, Worker};
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -69,6 +70,14 @@ impl Stage {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command.spawn().unwrap()
     }
+
+    /// Presses Ctrl-C, and waits for its end.
+    pub(crate) async fn interrupt(&self, child: Child) -> Ran {
+        let process = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+        let output = tokio::time::timeout(Duration::from_mins(1), child.wait_with_output()).await;
+        Ran::from(output.unwrap_or_else(|_| panic!("it goes on after a minute")).unwrap())
+    }
 }
 
 /// The tool with nothing in its environment: no credentials, no home.
@@ -92,7 +101,7 @@ impl Ran {
     /// Runs a command to its end. The Nomad token is nowhere in what it says, whatever happens.
     pub(crate) async fn of(mut command: Command) -> Self {
         let output = tokio::time::timeout(Duration::from_mins(1), command.output()).await;
-        Self::from(output.expect("the tool ends within a minute").unwrap())
+        Self::from(output.unwrap_or_else(|_| panic!("it goes on after a minute")).unwrap())
     }
 
     /// What it printed, as one document.
@@ -109,5 +118,20 @@ impl From<Output> for Ran {
         assert!(!out.contains(TOKEN) && !err.contains(TOKEN), "the token was printed: {out}{err}");
         assert!(!out.contains('\u{1b}') && !err.contains('\u{1b}'), "escapes without a terminal: {out}{err}");
         Self { status: output.status.code().unwrap_or(-1), out, err }
+    }
+}
+
+/// How many calls of this operation have reached the lab.
+pub(crate) fn count(stage: &Stage, operation: &str) -> usize {
+    let entries = stage.journal.entries().into_iter();
+    entries.filter(|entry| entry.kind == Kind::Call && entry.what == operation).count()
+}
+
+/// Waits until `condition` holds; fails with `what` after half a minute.
+pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let give_up = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(tokio::time::Instant::now() < give_up, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -15,7 +15,7 @@ const TOO_LONG: &str =
 
 /// Reads one or more number+unit with the units h, m, s and ms; the total has to be above zero. The error says what
 /// the text is instead.
-pub(super) fn parse(text: &str) -> Result<SignedDuration, &'static str> {
+pub fn parse(text: &str) -> Result<SignedDuration, &'static str> {
     let mut total = SignedDuration::ZERO;
     let mut too_long = false;
     let mut rest = text;

@@ -22,6 +22,7 @@ use nomad_client::BaseUrl;
 use cluster::Whole;
 pub use cluster::{AgentUrl, ClusterConfig, NodeLookup};
 pub use document::{ClusterDocument, ClusterSection};
+pub use duration::parse as parse_duration;
 pub use groups::{GroupPattern, GroupSelection, HOLD_TAG, WATCH_TAG, is_on};
 pub use notifications::Notifications;
 use reader::Reader;

@@ -1,4 +1,4 @@
-//! Values that AWS keeps for us, and what they are for.
+//! Values that AWS keeps for us, or a file, and what they are for.
 
 use std::fmt;
 
@@ -9,11 +9,17 @@ pub enum Place {
     Parameter(String),
     /// A secret of Secrets Manager: its name or ARN.
     Secret(String),
+    /// A file: its path. For the operator's tool, and for what is in the function's package.
+    File(String),
 }
 
 impl Place {
-    /// What a `…_PARAMETER` variable names: a secret, if it is the ARN of one, else a parameter.
+    /// What a `…_PARAMETER` variable names: a secret, if it is the ARN of one; a file, if it is `file:` and a path, which can
+    /// be no parameter's name; else a parameter.
     pub fn parse(text: &str) -> Self {
+        if let Some(path) = text.strip_prefix("file:") {
+            return Self::File(path.to_owned());
+        }
         let is_secret = text.starts_with("arn:") && text.split(':').nth(2) == Some("secretsmanager");
         if is_secret { Self::Secret(text.to_owned()) } else { Self::Parameter(text.to_owned()) }
     }
@@ -24,6 +30,7 @@ impl fmt::Display for Place {
         match self {
             Self::Parameter(name) => write!(f, "SSM parameter {name}"),
             Self::Secret(name) => write!(f, "secret {name}"),
+            Self::File(path) => write!(f, "file {path}"),
         }
     }
 }

@@ -28,10 +28,12 @@ impl Error {
                 "Create it (aws secretsmanager create-secret --name {name} --secret-string …), or name another in {}.",
                 if *purpose == Purpose::Token { "NOMAD_TOKEN_SECRET" } else { purpose.variable() }
             ),
+            Self::StoredFileUnreadable { .. } => "See whether it is there, and who may read it.".to_owned(),
+            Self::StoredValueNotFound { place: place @ Place::File(_), .. } => format!("See whether {place} is there."),
             Self::StoredValueAccessDenied { place, .. } => {
                 let (action, name) = match place {
                     Place::Parameter(name) => ("ssm:GetParameter", name),
-                    Place::Secret(name) => ("secretsmanager:GetSecretValue", name),
+                    Place::Secret(name) | Place::File(name) => ("secretsmanager:GetSecretValue", name),
                 };
                 format!(
                     "Allow the function's role {action} on {name}, and kms:Decrypt if a key of your own encrypts it."
@@ -54,7 +56,7 @@ impl Error {
             Self::StoredValueUnavailable { place, .. } => {
                 let service = match place {
                     Place::Parameter(_) => "SSM",
-                    Place::Secret(_) => "Secrets Manager",
+                    Place::Secret(_) | Place::File(_) => "Secrets Manager",
                 };
                 format!("If the function runs in a VPC, it needs a way to {service}: a NAT gateway or a VPC endpoint.")
             }
@@ -163,7 +165,7 @@ impl Error {
 fn service(place: &Place) -> Service {
     match place {
         Place::Parameter(_) => Service::Ssm,
-        Place::Secret(_) => Service::SecretsManager,
+        Place::Secret(_) | Place::File(_) => Service::SecretsManager,
     }
 }
 

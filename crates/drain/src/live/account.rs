@@ -88,6 +88,14 @@ impl LiveAccount {
         timeout: Duration,
     ) -> Result<Zeroizing<String>, Error> {
         let read = match place {
+            Place::File(path) => {
+                let read = std::fs::read_to_string(path).map(Zeroizing::new);
+                return read.map_err(|source| Error::StoredFileUnreadable {
+                    purpose,
+                    path: path.clone(),
+                    source,
+                });
+            }
             Place::Parameter(name) => ssm::get_parameter(&self.aws, name, timeout).await,
             Place::Secret(id) => secrets_manager::get_secret_value(&self.aws, id, timeout).await,
         };

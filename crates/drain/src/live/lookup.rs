@@ -68,6 +68,34 @@ pub(super) async fn known_node(
     nomad::node(&node).map(Some)
 }
 
+/// A node as somebody at a terminal names it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NamedNode {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: String,
+    /// The instance that it says it runs on; `None` if it says nothing of one.
+    pub instance: Option<InstanceId>,
+}
+
+/// The nodes whose id begins with this text, or whose name it is: no more than a few are read.
+pub(super) async fn named(live: &Live<'_>, text: &str) -> Result<Vec<NamedNode>, Error> {
+    const A_FEW: usize = 5;
+    let all = live.ask_nomad(async |servers, timeout| servers.nodes(None, timeout).await).await?;
+    let matching = all.iter().filter(|stub| stub.id.starts_with(text) || stub.name == text).take(A_FEW);
+    let read = matching.map(|stub| live.read(&stub.id));
+    let nodes = try_join_all(read).await?.into_iter().flatten();
+    let named = nodes.map(|node| {
+        Ok(NamedNode {
+            id: NodeId::parse(&node.id).map_err(Error::InvalidNodeId)?,
+            name: node.name.clone(),
+            instance: node.instance_id().and_then(|id| InstanceId::parse(id).ok()),
+        })
+    });
+    named.collect()
+}
+
 fn ours(nodes: &Nodes) -> Result<Vec<Node>, Error> {
     nodes.iter().map(nomad::node).collect()
 }

@@ -34,6 +34,7 @@ use connection::Connection;
 pub(crate) use gate::Calls;
 use gate::Gate;
 pub use kept::Kept;
+pub use lookup::NamedNode;
 use retry::Patience;
 
 /// One cluster's world during one invocation.
@@ -132,6 +133,11 @@ impl<'a> Live<'a> {
             }
             answer => answer,
         }
+    }
+
+    /// The nodes that somebody at a terminal means by this text: the beginning of an id, or a name.
+    pub async fn named(&self, text: &str) -> Result<Vec<NamedNode>, Error> {
+        lookup::named(self, text).await
     }
 
     /// The calls to Nomad so far.

@@ -1,0 +1,161 @@
+//! `nomad-drain drain`.
+
+use std::time::Duration;
+
+use drain_lab::lab::Worker;
+use drain_lab::nomad::JobSpec;
+
+use crate::stage::{GROUP, Stage, count, eventually};
+
+const POST: &str = "POST /v1/node/:id/drain";
+const COMPLETE: &str = "CompleteLifecycleAction";
+
+/// A service with one allocation, which takes so long to stop.
+fn slow_service(stops_in: Duration) -> JobSpec {
+    JobSpec::service("web", 1)
+        .min_healthy_time(Duration::ZERO)
+        .kill_timeout(stops_in.saturating_mul(2))
+        .stop_takes(stops_in)
+}
+
+async fn worker_with_work(stage: &Stage, stops_in: Duration) -> Worker {
+    let worker = stage.add_worker(GROUP, 1).unwrap();
+    stage.nomad.add_job(slow_service(stops_in));
+    eventually("the service runs", || !stage.nomad.allocations_on(&worker.node_id).is_empty()).await;
+    worker
+}
+
+#[tokio::test]
+async fn an_instance_in_service_is_drained_until_its_work_has_really_stopped() {
+    let stage = Stage::set_up().await;
+    let worker = worker_with_work(&stage, Duration::from_millis(400)).await;
+
+    let ran = stage.run(&["drain", &worker.instance_id]).await;
+
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(ran.out.starts_with("drained: every allocation on node"), "{ran:?}");
+    assert!(ran.err.contains("1 allocation still runs: web (default)"), "{ran:?}");
+    let allocations = stage.nomad.allocations_on(&worker.node_id);
+    assert!(allocations.iter().all(|one| one.ended_at.is_some()), "{allocations:?}");
+    assert_eq!((count(&stage, POST), count(&stage, COMPLETE)), (1, 0));
+    assert_eq!(count(&stage, "RecordLifecycleActionHeartbeat"), 0);
+    let stamp = stage.nomad.node(&worker.node_id).unwrap();
+    assert!(format!("{stamp:?}").contains("manual"), "{stamp:?}");
+}
+
+#[tokio::test]
+async fn a_node_is_named_by_its_id_its_beginning_or_its_name() {
+    let stage = Stage::set_up().await;
+    let worker = stage.add_worker(GROUP, 1).unwrap();
+    for name in [&worker.node_id, &worker.node_id[..8], &worker.name] {
+        let ran = stage.run(&["drain", "--dry-run", name]).await;
+        assert_eq!(ran.status, 0, "{ran:?}");
+        assert!(ran.out.contains(&worker.instance_id) && ran.out.contains("would be drained"), "{ran:?}");
+    }
+    assert_eq!(count(&stage, POST), 0, "a plan changes nothing");
+}
+
+#[tokio::test]
+async fn what_names_nothing_or_too_little_is_said() {
+    let stage = Stage::set_up().await;
+    stage.add_worker(GROUP, 1).unwrap();
+    for (name, said) in [
+        ("i-0123", "is no instance id"),
+        ("abc", "is too short for a node's id"),
+        ("worker-77", "no node has an id that begins with"),
+    ] {
+        let ran = stage.run(&["drain", name]).await;
+        assert!(ran.status == 3 && ran.err.contains(said), "{ran:?}");
+    }
+    let ran = stage.run(&["drain", "i-0fffffffffffffff0"]).await;
+    assert!(ran.status == 3 && ran.err.contains("is unknown to EC2 in us-east-1"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn with_complete_the_hook_is_kept_alive_and_completed_at_the_end() {
+    let stage = Stage::set_up().await;
+    let worker = worker_with_work(&stage, Duration::from_millis(400)).await;
+    stage.aws.terminate_instance(&worker.instance_id).unwrap();
+
+    let ran = stage.run(&["drain", "--complete", "--json", &worker.instance_id]).await;
+
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let result = &ran.json()["instances"][0]["results"][0];
+    assert_eq!((&result["outcome"], &result["reason"]), (&"completed".into(), &"drained".into()), "{ran:?}");
+    assert_eq!(count(&stage, COMPLETE), 1);
+    assert!(stage.aws.lifecycle_action(&worker.instance_id).is_none());
+}
+
+#[tokio::test]
+async fn with_complete_an_instance_that_no_hook_holds_is_left_alone() {
+    let stage = Stage::set_up().await;
+    let worker = stage.add_worker(GROUP, 1).unwrap();
+    let ran = stage.run(&["drain", "--complete", &worker.instance_id]).await;
+    assert!(ran.status == 1 && ran.out.contains("is InService: no terminate hook holds it"), "{ran:?}");
+    assert_eq!(count(&stage, POST), 0);
+}
+
+#[tokio::test]
+async fn the_deadline_and_the_system_jobs_are_as_asked() {
+    let stage = Stage::set_up().await;
+    let worker = stage.add_worker(GROUP, 1).unwrap();
+    let ran = stage.run(&["drain", "--deadline", "7m", "--ignore-system-jobs", &worker.instance_id]).await;
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let posted = stage.journal.entries().into_iter().find(|entry| entry.what == POST).unwrap();
+    let body: serde_json::Value = serde_json::from_str(&posted.detail).unwrap();
+    let seconds = body["DrainSpec"]["Deadline"].as_i64().unwrap() / 1_000_000_000;
+    assert!((415..=420).contains(&seconds), "{body}");
+    assert_eq!(body["DrainSpec"]["IgnoreSystemJobs"], true);
+    let wrong = stage.run(&["drain", "--deadline", "7", &worker.instance_id]).await;
+    assert!(wrong.status == 2 && wrong.err.contains("not a duration above zero"), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn a_document_of_several_clusters_can_be_a_file() {
+    let stage = Stage::set_up().await;
+    let worker = stage.add_worker(GROUP, 1).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let run = async |text: String| {
+        std::fs::write(path, text).unwrap();
+        stage.run(&["--clusters", path, "drain", "--dry-run", &worker.instance_id]).await
+    };
+    let good =
+        format!(r#"{{"clusters":{{"blue":{{"groups":["{GROUP}"],"NOMAD_ADDR":"{}"}}}}}}"#, stage.nomad_url());
+    let ran = run(good).await;
+    assert!(ran.status == 0 && ran.out.contains("would be drained"), "{ran:?}");
+    let ran = run("{}".to_owned()).await;
+    let said = format!("the document of the Nomad clusters in file {path} has 1 problem");
+    assert!(ran.status == 3 && ran.err.contains(&said), "{ran:?}");
+    drop(file);
+    let ran = stage.run(&["--clusters", "/no/such/file", "drain", &worker.instance_id]).await;
+    let said = "could not be read from file /no/such/file: No such file";
+    assert!(ran.status == 3 && ran.err.contains(said), "{ran:?}");
+}
+
+#[tokio::test]
+async fn ctrl_c_leaves_the_drain_running_and_says_so() {
+    let stage = Stage::set_up().await;
+    let worker = worker_with_work(&stage, Duration::from_mins(5)).await;
+    let child = stage.start(&["drain", &worker.instance_id]);
+    eventually("the drain runs", || count(&stage, POST) == 1).await;
+    // The look that sees it running.
+    let seen = count(&stage, "GET /v1/node/:id/allocations");
+    eventually("it is looked at", || count(&stage, "GET /v1/node/:id/allocations") > seen + 1).await;
+    let ran = stage.interrupt(child).await;
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(ran.err.contains(&format!("the drain of node {} goes on", worker.node_id)), "{ran:?}");
+    assert!(stage.nomad.node(&worker.node_id).unwrap().drain.is_some());
+}
+
+#[tokio::test]
+async fn several_are_drained_side_by_side_and_a_paused_function_does_not_matter() {
+    let stage = Stage::set_up().await;
+    let workers: Vec<Worker> = (1..=3).map(|number| stage.add_worker(GROUP, number).unwrap()).collect();
+    let mut command = stage.command(&["drain", "--json"]);
+    command.env("PAUSE", "on").args(workers.iter().map(|worker| &worker.instance_id));
+    let ran = crate::stage::Ran::of(command).await;
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert_eq!(ran.json()["instances"].as_array().unwrap().len(), 3);
+    assert_eq!(count(&stage, POST), 3);
+}
