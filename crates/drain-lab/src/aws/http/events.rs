@@ -1,4 +1,4 @@
-//! `EventBridge` over AWS JSON 1.1: the rules of the default bus. (Amazon EventBridge API Reference.)
+//! `EventBridge` over AWS JSON 1.1: the rules of the default bus. (Amazon `EventBridge` API Reference.)
 
 use serde_json::{Value, json};
 

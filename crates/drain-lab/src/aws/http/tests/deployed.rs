@@ -8,7 +8,8 @@ use crate::aws::deployed::{
     Subscription, Topic, Trigger,
 };
 use crate::aws::{HOOK_ROLE, OPERATOR};
-use crate::lambda::Function;
+use crate::lambda::tests::echo_runtime;
+use crate::lambda::{Function, Lambda};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:drain";
 const QUEUE: &str = "arn:aws:sqs:us-east-1:123456789012:drain";
@@ -233,6 +234,38 @@ async fn a_function_shows_its_configuration_its_policy_and_what_it_reads() {
     let mapping = &body["EventSourceMappings"][0];
     assert_eq!((&mapping["EventSourceArn"], &mapping["State"]), (&json!(QUEUE), &json!("Enabled")));
     assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+}
+
+#[tokio::test]
+async fn a_hosted_function_is_invoked_and_its_errors_are_no_errors_of_the_call() {
+    let lab = Lab::deployed().await;
+    let clock = Clock::stopped_at("2026-01-01T00:00:00Z".parse().unwrap());
+    let settings = Function::new("drain", echo_runtime());
+    let hosted = Lambda::new(settings, lab.aws.account().clone(), clock.clone(), Journal::off(clock));
+    lab.aws.change_deployed(|deployed| {
+        deployed.functions.get_mut("drain").unwrap().hosted = Some(hosted.clone());
+    });
+    let invoke = async |kind: &str, payload: &str| {
+        let headers = vec![("x-amz-invocation-type".to_owned(), kind.to_owned())];
+        let call = ("POST", "/2015-03-31/functions/drain/invocations");
+        lab.send_to(&lab.client("lambda"), call, headers, payload).await
+    };
+    let (status, head, body) = invoke("RequestResponse", r#"{"n": 1}"#).await;
+    assert!(status == 200 && head.contains("x-amz-executed-version: $LATEST"), "{head}");
+    assert!(!head.contains("x-amz-function-error"), "{head}");
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["event"]["n"], 1);
+
+    let (status, head, body) = invoke("RequestResponse", r#"{"do": "fail"}"#).await;
+    assert!(status == 200 && head.contains("x-amz-function-error: Unhandled"), "{head}");
+    assert!(serde_json::from_str::<Value>(&body).unwrap()["errorType"].is_string(), "{body}");
+
+    assert_eq!(invoke("DryRun", "{}").await.0, 204);
+    assert_eq!(hosted.invocations().len(), 2);
+    let (status, _, body) = invoke("Event", "{}").await;
+    assert_eq!((status, body.as_str()), (202, ""));
+    hosted.quiet().await;
+    assert_eq!(hosted.invocations().len(), 3);
+    assert_eq!(invoke("RequestResponse", "this is no JSON").await.0, 400);
 }
 
 #[tokio::test]
