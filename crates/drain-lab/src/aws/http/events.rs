@@ -70,6 +70,9 @@ fn show_target(target: &RuleTarget) -> Value {
     if let Some(arn) = &target.dead_letter_arn {
         shown["DeadLetterConfig"] = json!({"Arn": arn});
     }
+    if let Some(path) = &target.input_path {
+        shown["InputPath"] = path.clone().into();
+    }
     shown
 }
 
