@@ -13,11 +13,12 @@ mod text;
 mod timeline;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::exit::Exit;
+use crate::frame::Frame;
 use history::History;
 use live::Live;
 use play::Play;
@@ -26,9 +27,6 @@ use stage::Stage;
 /// What can be asked of the demonstration.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Print one JSON document instead, for machines.
-    #[arg(long)]
-    json: bool,
     /// Play it on a real Nomad cluster on this machine: the program in `NOMAD_BIN`, or else `nomad` on `PATH`.
     ///
     /// Starts a server and eight clients on loopback, with ACLs on, which run small shell scripts by `raw_exec`; takes about
@@ -41,7 +39,7 @@ pub(crate) struct Arguments {
 }
 
 /// Runs the demonstration; its exit status tells whether everything happened.
-pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<Exit> {
     let bootstrap = match &arguments.bootstrap {
         Some(path) => path.clone(),
         None => bootstrap::build()?,
@@ -52,7 +50,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         stage = set_up => stage.context("the lab could not be set up")?,
         stopped = stopped() => bail!("stopped by {}", stopped?),
     };
-    let mut live = Live::new(arguments.json, &stage);
+    let mut live = Live::new(frame.json, &stage);
     let play = Play::on(&mut stage, |stage| live.show(stage)).play();
     tokio::select! {
         played = play => played?,
@@ -61,12 +59,12 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let timeline_shown = live.finish(&stage);
 
     let report = report::of(&History::of(&stage));
-    if arguments.json {
+    if frame.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{}", text::render(&report, timeline_shown));
     }
-    Ok(if report.succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(Exit::done_if(report.succeeded))
 }
 
 /// Waits until somebody stops this program, and names the signal.

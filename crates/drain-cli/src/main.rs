@@ -3,17 +3,27 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 mod demo;
+mod exit;
+mod frame;
+mod manual;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use exit::Exit;
+use frame::Frame;
+
 /// Drains Nomad client nodes when Auto Scaling ends the EC2 instances under them.
 ///
-/// This is the tool beside the Lambda function. It needs no AWS account for what it can do so far.
+/// This is the tool beside the Lambda function: the same code, at a terminal. It reads the same variables (`NOMAD_ADDR`,
+/// `NOMAD_TOKEN`, `AUTO_SCALING_GROUPS` and so on), or takes them from the deployed function with --function, and finds AWS
+/// credentials where every AWS tool does. Without any AWS account, see `nomad-drain demo`.
 #[derive(Debug, Parser)]
-#[command(name = "nomad-drain", version, arg_required_else_help = true)]
+#[command(name = "nomad-drain", version, arg_required_else_help = true, after_long_help = exit::HELP)]
 struct Arguments {
+    #[command(flatten)]
+    frame: Frame,
     #[command(subcommand)]
     command: Command,
 }
@@ -28,16 +38,31 @@ enum Command {
     /// allocations leaving, a timeline and a summary, in less than a minute. The exit status is 0 only if everything that
     /// it shows has really happened, and no instance was released before its last allocation had ended.
     Demo(demo::Arguments),
+    /// Print completions for a shell.
+    ///
+    /// For bash: `nomad-drain completions bash > /etc/bash_completion.d/nomad-drain`.
+    Completions(manual::Completions),
+    /// Print the manual pages: `nomad-drain man | man -l -`.
+    Man,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { command: Command::Demo(arguments) } = Arguments::parse();
-    match demo::run(&arguments).await {
-        Ok(code) => code,
+    let Arguments { frame, command } = Arguments::parse();
+    frame.start_log();
+    match run(&frame, &command).await {
+        Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("nomad-drain: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(exit::UNKNOWN)
         }
+    }
+}
+
+async fn run(frame: &Frame, command: &Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Demo(arguments) => demo::run(arguments, frame).await,
+        Command::Completions(arguments) => manual::completions(arguments),
+        Command::Man => manual::man(),
     }
 }

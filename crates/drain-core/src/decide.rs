@@ -24,6 +24,7 @@ use crate::reason::Reason;
 
 pub use arrival::{GIVE_BACK_AFTER, may_come_back};
 pub use ended::is_of_a_termination;
+pub use heartbeat::next_due;
 pub use node::{DEADLINE_TOLERANCE, STUCK_AFTER};
 pub use story::{CANCEL_RESPITE, is_drained_for};
 
@@ -210,7 +211,7 @@ impl Held<'_> {
             Origin::Sweep => !comes_back && story::is_ours(seen, policy, now),
         };
         let proven = hold.last_heartbeat.is_some_and(|last| now.duration_since(last) < PROOF_LASTS);
-        if asked_for || proven || hold.heartbeats_denied {
+        if asked_for || proven || hold.heartbeats_denied || hold.by_hand {
             return Decision::Act(action);
         }
         if heartbeat::past_max_hold(seen, hold, policy, now) {
@@ -225,6 +226,9 @@ impl Held<'_> {
     /// Nobody knows a node for it: it may be about to join, or never have joined.
     fn absent(&self) -> Decision {
         let Self { seen, policy, now, .. } = *self;
+        if self.hold.by_hand {
+            return Decision::Finish(Reason::NodeNotFound);
+        }
         let Some(started) = seen.target.hook_started_at else {
             return Decision::Wait { until: Timestamp::MAX, why: Reason::HookStartUnknown };
         };
@@ -239,6 +243,9 @@ impl Held<'_> {
     }
 
     fn release(&self, result: ActionResult, reason: Reason) -> Decision {
+        if self.hold.by_hand {
+            return Decision::Finish(reason);
+        }
         if self.hold.completion_denied {
             return Decision::Finish(Reason::CompletionDenied);
         }
@@ -248,6 +255,9 @@ impl Held<'_> {
     /// Waits, and keeps the hook alive meanwhile.
     fn wait(&self, until: Timestamp, why: Reason) -> Decision {
         let Self { seen, hold, policy, now } = *self;
+        if hold.by_hand {
+            return Decision::Wait { until, why };
+        }
         if heartbeat::past_max_hold(seen, hold, policy, now) {
             // Without a sweep nobody has kept the hook alive in any case.
             let why = if policy.sweep { Reason::MaxHoldReached } else { why };

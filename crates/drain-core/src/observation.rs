@@ -82,6 +82,9 @@ pub struct Hold {
     pub drain_begun: bool,
     /// Others of its group drain first (`MAX_DRAINS_PER_GROUP`).
     pub queued: bool,
+    /// Somebody at a terminal sees the drain through, and leaves the hook, if there is one, to others: no heartbeat is sent
+    /// and nothing is completed; the end is told instead.
+    pub by_hand: bool,
 }
 
 /// A lifecycle hook's timers.

@@ -72,7 +72,10 @@ impl<W: World> Admission<'_, W> {
                 return Err(Ok(vec![entry]));
             }
             let Some(group) = group_of(&target) else {
-                return Ok((Where::Anywhere, Asked { target, hold: None, member, node: None, policy: None }));
+                return Ok((
+                    Where::Anywhere,
+                    Asked { target, hold: None, member, node: None, policy: None, state: None },
+                ));
             };
             let facts = groups.get(&group);
             let place = match facts.map(|facts| &facts.home) {
@@ -100,7 +103,7 @@ impl<W: World> Admission<'_, W> {
                 let metadata = hook.map_or(metadata, |hook| hook.metadata.clone());
                 site.policy_for(target.hook.as_ref()?, &group, metadata.as_deref()?, looks)
             });
-            Ok((Where::At(place), Asked { target, hold, member, node: None, policy }))
+            Ok((Where::At(place), Asked { target, hold, member, node: None, policy, state: None }))
         });
         admitted.collect()
     }

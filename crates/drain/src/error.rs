@@ -444,7 +444,7 @@ pub enum UnusableToken {
 }
 
 /// An error and its causes, separated by colons: our errors' own texts never repeat their sources.
-pub(crate) struct Causes<'a>(pub(crate) &'a dyn std::error::Error);
+pub struct Causes<'a>(pub &'a dyn std::error::Error);
 
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -47,6 +47,7 @@ pub(crate) async fn handle<W: World>(
         ends: times.ends,
         warned: Warned::default(),
         chronicle: Rc::clone(chronicle),
+        by_hand: None,
     };
     if !config.sweep && deliveries.iter().any(|delivery| delivery.queue_message.is_some()) {
         looks.warned.once(

@@ -4,17 +4,16 @@ use std::cell::Cell;
 use std::io::Write as _;
 use std::rc::Rc;
 
-use drain_http::{HttpClient, Tls, Trust};
 use futures_util::future::join;
 use jiff::Timestamp;
 
 use crate::chronicle::Chronicle;
-use crate::cluster::Clusters;
-use crate::config::{Config, ConfigurationError, Place, Purpose};
-use crate::error::{Causes, Error};
+use crate::config::{Config, ConfigurationError};
+use crate::error::Error;
 use crate::event::{self, Delivery, Event};
 use crate::handle::handle;
-use crate::live::{Budget, Calls, Live, LiveAccount};
+use crate::installation::{Installation, sites};
+use crate::live::{Budget, Calls};
 use crate::metrics::{self, OfCluster, Told};
 use crate::notify;
 use crate::report::{Answer, Report};
@@ -25,25 +24,16 @@ use crate::world::World;
 /// The function: built once in a process, invoked many times.
 #[derive(Debug)]
 pub struct Function {
-    ready: Result<Ready, ConfigurationError>,
+    ready: Result<Installation, ConfigurationError>,
     /// Whether it was invoked before.
     warm: Cell<bool>,
-}
-
-/// What every invocation shares.
-#[derive(Debug)]
-struct Ready {
-    config: Config,
-    clusters: Clusters,
-    /// For AWS, which public authorities vouch for.
-    web: HttpClient,
 }
 
 impl Function {
     /// Reads the configuration. It never fails: Lambda would start a function whose initialisation fails again and
     /// again, and say nothing of why. Each invocation says it instead.
     pub fn new(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        Self { ready: Config::parse(lookup).and_then(Ready::new), warm: Cell::default() }
+        Self { ready: Installation::new(lookup), warm: Cell::default() }
     }
 
     /// Does what one event asks for, as far as its time allows.
@@ -62,7 +52,7 @@ impl Function {
             }
         };
         let namespace =
-            self.ready.as_ref().map_or(DEFAULT_NAMESPACE, |ready| ready.config.metrics_namespace.as_str());
+            self.ready.as_ref().map_or(DEFAULT_NAMESPACE, |ready| ready.config().metrics_namespace.as_str());
         for line in metrics::lines(&told, &happened, namespace, Timestamp::now()) {
             // Standard output is the log; a log that cannot be written is no reason to fail.
             let _ = writeln!(std::io::stdout(), "{line}");
@@ -71,25 +61,20 @@ impl Function {
     }
 
     async fn handle(&self, event: &str, context: &Context<'_>, known: &mut Known) -> Result<Handled, Error> {
-        let Ready { config, clusters, web } = self.ready.as_ref().map_err(Clone::clone)?;
+        let installation = self.ready.as_ref().map_err(Clone::clone)?;
+        let config = installation.config();
         let event = event::parse(event, &config.scope()).map_err(Error::Event);
-        let account = LiveAccount::new(&config.aws, web, context.budget, context.trace_id);
+        let account = installation.account(context.budget, context.trace_id);
         let is_needed = event.as_ref().is_ok_and(Event::asks_for_something);
-        let read = async |place: &Place| account.stored(Purpose::Clusters, place).await;
-        let clusters = clusters.at(Timestamp::now(), is_needed, read).await?;
-        for cluster in &clusters {
-            cluster.warn();
-        }
+        let clusters = installation.clusters(&account, is_needed).await?;
         let event = event?;
         known.event = metrics::kind(&event);
         let at_once = match &event {
             Event::Sweep => SWEEPING_AT_ONCE,
             Event::Messages(_) => AT_ONCE,
         };
-        let worlds: Vec<Live<'_>> =
-            clusters.iter().map(|cluster| Live::new(cluster, &account, web, at_once)).collect();
-        let sites: Vec<Site<'_, Live<'_>>> =
-            clusters.iter().zip(&worlds).map(|(cluster, world)| Site { cluster, world }).collect();
+        let worlds = installation.worlds(&clusters, &account, at_once);
+        let sites = sites(&clusters, &worlds);
         let chronicle = &known.chronicle;
         let work = async {
             let handled = serve(&account, &sites, config, event, context.budget.times(), chronicle).await;
@@ -99,7 +84,7 @@ impl Function {
         let handled = if config.notifications.is_wanted() {
             let news = chronicle.follow();
             let (handled, failed) =
-                join(work, notify::tell(&config.notifications, &account, web, news)).await;
+                join(work, notify::tell(&config.notifications, &account, installation.web(), news)).await;
             known.notifications_failed = failed;
             handled
         } else {
@@ -250,22 +235,7 @@ pub async fn serve<W: World>(
 
 /// Connections to Nomad at once: it allows 100 for one address, and a NAT gateway is one address for every function
 /// that runs at the moment.
-const AT_ONCE: usize = 2;
+pub const AT_ONCE: usize = 2;
 
 /// The same for a sweep, of which there is one.
-const SWEEPING_AT_ONCE: usize = 24;
-
-impl Ready {
-    fn new(config: Config) -> Result<Self, ConfigurationError> {
-        for warning in &config.warnings {
-            tracing::warn!("{warning}");
-        }
-        let web = HttpClient::new(&Tls::new(Trust::web())).map_err(|error| {
-            ConfigurationError::of(vec![format!(
-                "the certificate authorities that are built in cannot be used: {}",
-                Causes(&error)
-            )])
-        })?;
-        Ok(Self { clusters: Clusters::new(config.clusters.clone()), config, web })
-    }
-}
+pub const SWEEPING_AT_ONCE: usize = 24;

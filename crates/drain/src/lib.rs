@@ -6,12 +6,14 @@
 
 mod admission;
 pub mod aws;
+pub mod by_hand;
 pub mod chronicle;
 pub mod cluster;
 pub mod config;
 mod error;
 pub mod event;
 mod handle;
+mod installation;
 mod invocation;
 pub mod live;
 pub mod metrics;
@@ -24,8 +26,9 @@ pub mod telemetry;
 mod together;
 pub mod world;
 
-pub use error::Error;
-pub use invocation::{Context, Function, Handled, Times, serve};
+pub use error::{Causes, Error};
+pub use installation::{Installation, sites, web};
+pub use invocation::{AT_ONCE, Context, Function, Handled, SWEEPING_AT_ONCE, Times, serve};
 pub use report::{Answer, Report, ReportEntry};
 pub use sites::Site;
 

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use drain_core::decide::{Decision, decide};
+use drain_core::decide::{Action, Decision, decide, plan};
 use drain_core::policy::Policy;
 use drain_core::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use case::{Found, Subject};
 pub(crate) use words::READ_JOB;
 
+use crate::by_hand::{ByHand, Seen};
 use crate::chronicle::{Chronicle, Happened, What, Whom};
 use crate::error::{Causes, Error};
 use crate::later;
@@ -59,6 +60,19 @@ pub struct Looks {
     pub warned: Warned,
     /// What has happened.
     pub chronicle: Rc<Chronicle>,
+    /// Somebody at a terminal who asks, and looks on.
+    pub by_hand: Option<ByHand>,
+}
+
+impl Looks {
+    /// What is set, and what follows from who looks.
+    pub(crate) fn applied_to(&self, policy: Policy) -> Policy {
+        let policy = Policy { sweep: policy.sweep || self.sweeping, ..policy };
+        match &self.by_hand {
+            Some(by_hand) => by_hand.wishes.applied_to(policy),
+            None => policy,
+        }
+    }
 }
 
 /// What an invocation has warned of: each warning is given once.
@@ -96,7 +110,11 @@ pub async fn reconcile(
     let mut said: Option<Reason> = None;
     loop {
         case.look().await?;
-        let (until, why) = match decide(&case.seen, case.policy(), world.now()) {
+        let decision = decide(&case.seen, case.policy(), world.now());
+        if let Some(by_hand) = &rules.looks.by_hand {
+            by_hand.show(&case.shown(decision.clone()));
+        }
+        let (until, why) = match decision {
             Decision::Finish(reason) => return Ok(case.finish(reason)),
             Decision::Act(action) => {
                 if let Some(entries) = case.apply(action).await? {
@@ -121,6 +139,25 @@ pub async fn reconcile(
             case.say(why);
         }
         world.sleep_until(until.min(poll)).await;
+    }
+}
+
+/// Looks at one instance once, and changes nothing: what the loop would see, and what it would do first. A heartbeat is
+/// no step: what comes after it is told.
+pub async fn look(world: &impl World, rules: &Rules<'_>, subject: Subject) -> Result<Seen, Error> {
+    let mut case = Case::new(world, rules, subject);
+    case.look().await?;
+    if case.wants_settings() {
+        case.read_settings().await;
+    }
+    let mut supposed = case.seen.clone();
+    loop {
+        match (plan(&supposed, case.policy(), world.now()), &mut supposed.hold) {
+            (Decision::Act(Action::Heartbeat), Some(hold)) if hold.last_heartbeat.is_none() => {
+                hold.last_heartbeat = Some(world.now());
+            }
+            (decision, _) => return Ok(case.shown(decision)),
+        }
     }
 }
 

@@ -38,8 +38,7 @@ impl Site<'_, Live<'_>> {
 impl<W> Site<'_, W> {
     /// What decisions there depend on.
     pub(crate) fn policy(&self, looks: &Looks) -> Policy {
-        let policy = self.cluster.config.policy.clone();
-        Policy { sweep: policy.sweep || looks.sweeping, ..policy }
+        looks.applied_to(self.cluster.config.policy.clone())
     }
 
     /// The same for the instances of a hook whose metadata says something of it.
@@ -51,7 +50,7 @@ impl<W> Site<'_, W> {
         looks: &Looks,
     ) -> Option<Policy> {
         match self.cluster.config.overridden(metadata) {
-            Ok(policy) => policy.map(|policy| Policy { sweep: policy.sweep || looks.sweeping, ..policy }),
+            Ok(policy) => policy.map(|policy| looks.applied_to(policy)),
             Err(problems) => {
                 looks.warned.once(&format!(
                     "the NotificationMetadata of hook {hook} of group {group} is left out, all of it: {}",

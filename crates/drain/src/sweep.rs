@@ -45,6 +45,7 @@ pub(crate) async fn sweep<W: World>(
         ends: times.ends,
         warned: Warned::default(),
         chronicle: Rc::clone(chronicle),
+        by_hand: None,
     };
     if !config.sweep {
         looks
@@ -77,7 +78,7 @@ pub(crate) async fn sweep<W: World>(
 }
 
 /// The groups of each cluster, and what is wrong with those that are not of one.
-fn by_cluster(clusters: &[&Cluster], groups: Vec<Group>) -> (Vec<Vec<Group>>, Vec<String>) {
+pub(crate) fn by_cluster(clusters: &[&Cluster], groups: Vec<Group>) -> (Vec<Vec<Group>>, Vec<String>) {
     let mut sorted: Vec<Vec<Group>> = clusters.iter().map(|_| Vec::new()).collect();
     let mut problems = Vec::new();
     for group in groups {
@@ -147,7 +148,7 @@ async fn idle<W: World>(world: &W, rules: &Rules<'_>, groups: &[Group]) -> Vec<I
 
 /// Looks for every held instance of the watched groups, in an order that changes from minute to minute: if time runs
 /// out, others are last the next time.
-async fn find<W: World>(
+pub(crate) async fn find<W: World>(
     account: &W::Account,
     site: &Site<'_, W>,
     config: &Config,
@@ -303,7 +304,8 @@ fn asked(group: &Group, waiting: &Waiting, hook: &Holding, errand: Errand, membe
         origin: Origin::Sweep,
     };
     let hold = Hold { settings: hook.settings, paused: is_paused(group), ..Hold::default() };
-    Asked { target, hold: Some(hold), member, node: None, policy: hook.policy.clone() }
+    let (policy, state) = (hook.policy.clone(), Some(waiting.state.clone()));
+    Asked { target, hold: Some(hold), member, node: None, policy, state }
 }
 
 /// Whether a group's tag asks us to leave its instances alone.
@@ -313,7 +315,7 @@ pub(crate) fn is_paused(group: &Group) -> bool {
 
 /// A sweep that does nothing for want of a group looks like one that has nothing to do: it says so. Gives how many groups
 /// are named and do not exist.
-fn warn_of_missing_groups(selection: &GroupSelection, warned: &Warned, groups: &[Group]) -> usize {
+pub(crate) fn warn_of_missing_groups(selection: &GroupSelection, warned: &Warned, groups: &[Group]) -> usize {
     if groups.is_empty() {
         warned.once("no Auto Scaling group is watched: the sweep has nothing to do. See AUTO_SCALING_GROUPS");
     }

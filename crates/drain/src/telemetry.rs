@@ -1,23 +1,21 @@
-//! The log: as Lambda's logging settings ask for it.
+//! The log: as Lambda's logging settings ask for it, or as somebody at a terminal does.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Our own crates. Whatever other libraries log below a warning is not for operators, and might hold what must not be
 /// in a log.
-const OURS: [&str; 5] = ["bootstrap", "drain", "drain_core", "drain_http", "nomad_client"];
+const OURS: [&str; 6] = ["bootstrap", "drain", "drain_core", "drain_http", "nomad_client", "nomad_drain"];
 
 /// Starts logging to standard output. `AWS_LAMBDA_LOG_FORMAT=JSON` gives one JSON object a line;
 /// `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`, sets the level: TRACE, DEBUG, INFO (the default), WARN, ERROR or FATAL.
 pub fn start(lookup: impl Fn(&str) -> Option<String>) {
     let level = level(lookup("AWS_LAMBDA_LOG_LEVEL").or_else(|| lookup("RUST_LOG")).as_deref());
-    let filter =
-        OURS.iter().fold(Targets::new().with_default(level.min(LevelFilter::WARN)), |filter, target| {
-            filter.with_target(*target, level)
-        });
+    let filter = ours(level);
     // It repeats every error that we have logged ourselves, without the fields that say what it was about.
     let filter = filter.with_target("lambda_runtime", LevelFilter::OFF);
     let json = lookup("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"));
@@ -29,6 +27,21 @@ pub fn start(lookup: impl Fn(&str) -> Option<String>) {
     } else {
         registry.with(lines.without_time().with_filter(filter)).init();
     }
+}
+
+/// Starts logging for people, as lines of text: to standard error, say, because a program's result goes to standard output.
+pub fn start_for_people<W>(level: LevelFilter, writer: W)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(false).without_time();
+    tracing_subscriber::registry().with(lines.with_writer(writer).with_filter(ours(level))).init();
+}
+
+fn ours(level: LevelFilter) -> Targets {
+    OURS.iter().fold(Targets::new().with_default(level.min(LevelFilter::WARN)), |filter, target| {
+        filter.with_target(*target, level)
+    })
 }
 
 fn level(text: Option<&str>) -> LevelFilter {

@@ -11,9 +11,10 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
+use crate::by_hand::Seen;
 use crate::error::Error;
 use crate::later;
-use crate::reconcile::{Found, Rules, Subject, reconcile};
+use crate::reconcile::{Found, Rules, Subject, look, reconcile};
 use crate::report::ReportEntry;
 use crate::world::{Account as _, World};
 
@@ -31,6 +32,8 @@ pub(crate) struct Asked {
     pub(crate) node: Option<drain_core::ids::NodeId>,
     /// What decisions about it depend on, if that is something else than for the rest of the cluster.
     pub(crate) policy: Option<Policy>,
+    /// Its `LifecycleState`, if a list of waiting instances has shown it. Nothing depends on it.
+    pub(crate) state: Option<String>,
 }
 
 /// What became of one of them. A failure may be that of many.
@@ -39,6 +42,36 @@ pub(crate) type Became = Result<Vec<ReportEntry>, Rc<Error>>;
 /// Looks the nodes of all instances up in as few calls as there can be, and sees each instance through, all at once:
 /// none waits for another. Answers are in the order of the questions.
 pub(crate) async fn see_through(world: &impl World, rules: &Rules<'_>, asked: Vec<Asked>) -> Vec<Became> {
+    let subjects = subjects(world, rules, asked).await;
+    join_all(subjects.into_iter().map(|subject| async move {
+        let subject = subject?;
+        let span = span(&subject.target);
+        reconcile(world, rules, subject).instrument(span).await.map_err(Rc::new)
+    }))
+    .await
+}
+
+/// Looks at all of them once, and changes nothing. Answers are in the order of the questions.
+pub(crate) async fn look_at(
+    world: &impl World,
+    rules: &Rules<'_>,
+    asked: Vec<Asked>,
+) -> Vec<Result<Seen, Rc<Error>>> {
+    let subjects = subjects(world, rules, asked).await;
+    join_all(subjects.into_iter().map(|subject| async move {
+        let subject = subject?;
+        let span = span(&subject.target);
+        look(world, rules, subject).instrument(span).await.map_err(Rc::new)
+    }))
+    .await
+}
+
+/// All of them, with what comes of looking for their nodes together, and in turn.
+async fn subjects(
+    world: &impl World,
+    rules: &Rules<'_>,
+    asked: Vec<Asked>,
+) -> Vec<Result<Subject, Rc<Error>>> {
     let mut pieces: Vec<Vec<Asked>> = Vec::new();
     for one in asked {
         match pieces.last_mut() {
@@ -51,21 +84,19 @@ pub(crate) async fn see_through(world: &impl World, rules: &Rules<'_>, asked: Ve
     if rules.looks.sweeping && rules.policy.max_drains_per_group.is_some() {
         queue(world, rules, &mut subjects).await;
     }
-    join_all(subjects.into_iter().map(|subject| async move {
-        let subject = subject?;
-        let target = &subject.target;
-        let span = tracing::error_span!(
-            "drain",
-            instance_id = %target.instance,
-            auto_scaling_group = target.group.as_ref().map(tracing::field::display),
-            lifecycle_hook = target.hook.as_ref().map(tracing::field::display),
-            node_id = tracing::field::Empty,
-        );
-        reconcile(world, rules, subject).instrument(span).await.map_err(Rc::new)
-    }))
-    .await
+    subjects
 }
 
+/// Whose a line of the log is.
+fn span(target: &Target) -> tracing::Span {
+    tracing::error_span!(
+        "drain",
+        instance_id = %target.instance,
+        auto_scaling_group = target.group.as_ref().map(tracing::field::display),
+        lifecycle_hook = target.hook.as_ref().map(tracing::field::display),
+        node_id = tracing::field::Empty,
+    )
+}
 /// Looks the nodes of some instances up. A failure is the answer for each of them; a sweep keeps them alive instead.
 async fn look_up(
     world: &impl World,
@@ -82,7 +113,7 @@ async fn look_up(
     let read_at = world.now();
     let nodes = if wanted.is_empty() { Ok(BTreeMap::new()) } else { find(world, rules, &wanted).await };
     let nodes = nodes.map_err(Rc::new);
-    let subjects = asked.into_iter().map(|Asked { target, hold, member, node, policy }| {
+    let subjects = asked.into_iter().map(|Asked { target, hold, member, node, policy, state: _ }| {
         let found = match (&nodes, node) {
             (_, Some(node)) => Found::Listed(vec![node]),
             (Ok(nodes), None) => match nodes.get(&target.instance) {

@@ -21,11 +21,26 @@ pub(super) fn is_due(seen: &Observation, hold: &Hold, now: Timestamp) -> bool {
     if timeout.is_some_and(|timeout| timeout < SHORTEST_SCHEDULED) {
         return hold.last_heartbeat.is_none_or(|last| now.duration_since(last) >= ONE_LOOK);
     }
-    // Without the settings, every minute is right for every time-out that is supported.
-    let every = timeout.map_or(1, |timeout| (timeout.as_secs() / 180).max(1));
     let minute = now.as_second().div_euclid(60);
-    let due = (minute + spread(&seen.target.instance)).rem_euclid(every) == 0;
+    let due = (minute + spread(&seen.target.instance)).rem_euclid(every(hold)) == 0;
     due && hold.last_heartbeat.is_none_or(|last| last.as_second().div_euclid(60) < minute)
+}
+
+/// In how many minutes an instance is due once. Without the settings, every minute is right for every time-out that is
+/// supported.
+fn every(hold: &Hold) -> i64 {
+    hold.settings.map_or(1, |hook| (hook.heartbeat_timeout.as_secs() / 180).max(1))
+}
+
+/// When the next heartbeat is due for an instance that a hook holds: at once, or at the beginning of a minute. What has been
+/// sent in this minute counts.
+pub fn next_due(seen: &Observation, hold: &Hold, now: Timestamp) -> Timestamp {
+    if is_due(seen, hold, now) {
+        return now;
+    }
+    let minute = now.as_second().div_euclid(60);
+    let missing = (-(minute + 1 + spread(&seen.target.instance))).rem_euclid(every(hold));
+    Timestamp::from_second((minute + 1 + missing).saturating_mul(60)).unwrap_or(Timestamp::MAX)
 }
 
 /// Whether the instance has been held for so long that the hook's default result shall decide.

@@ -3,6 +3,7 @@
 mod absent;
 mod adopted;
 mod arrival;
+mod by_hand;
 mod cancel;
 mod drain;
 mod ended;

@@ -7,7 +7,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4::SigningParams;
 use bytes::Bytes;
 use drain_http::{HttpClient, Limits};
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 
 use super::{AwsError, Service};
 use crate::config::AwsSettings;
@@ -40,11 +40,26 @@ impl Aws {
         self.settings.region.as_deref().unwrap_or("unknown region")
     }
 
-    /// Signs and sends a POST. `headers` are signed too. The answer may have any status.
+    /// Signs and sends a POST to the service's root. `headers` are signed too. The answer may have any status.
     pub(super) async fn post(
         &self,
         service: Service,
         operation: &str,
+        headers: &[(&'static str, &str)],
+        body: String,
+        limits: Limits,
+    ) -> Result<Response<Bytes>, AwsError> {
+        self.send(service, operation, Method::POST, "/", headers, body, limits).await
+    }
+
+    /// Signs and sends a request. `path` begins with a slash; `headers` are signed too. The answer may have any status.
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of a request")]
+    pub(super) async fn send(
+        &self,
+        service: Service,
+        operation: &str,
+        method: Method,
+        path: &str,
         headers: &[(&'static str, &str)],
         body: String,
         limits: Limits,
@@ -57,7 +72,8 @@ impl Aws {
             source,
         };
 
-        let mut request = Request::post(format!("{}/", self.endpoint(service)));
+        let uri = format!("{}{path}", self.endpoint(service));
+        let mut request = Request::builder().method(method.clone()).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -66,7 +82,7 @@ impl Aws {
         let identity = credentials.clone().into();
         let params = SigningParams::builder()
             .identity(&identity)
-            .region(self.region())
+            .region(self.signing_region(service))
             .name(service.endpoint_prefix())
             .time(SystemTime::now())
             .settings(SigningSettings::default())
@@ -74,9 +90,13 @@ impl Aws {
             .map_err(|error| not_signable(error.into()))?
             .into();
         let uri = request.uri().to_string();
-        let signable =
-            SignableRequest::new("POST", uri, headers.iter().copied(), SignableBody::Bytes(request.body()))
-                .map_err(|error| not_signable(error.into()))?;
+        let signable = SignableRequest::new(
+            method.as_str(),
+            uri,
+            headers.iter().copied(),
+            SignableBody::Bytes(request.body()),
+        )
+        .map_err(|error| not_signable(error.into()))?;
         let (instructions, _) =
             sign(signable, &params).map_err(|error| not_signable(error.into()))?.into_parts();
         instructions.apply_to_request_http1x(&mut request);
@@ -98,7 +118,31 @@ impl Aws {
             return configured.to_string();
         }
         let region = self.region();
+        if let Some((host, _)) = one_for_all_regions(service, region) {
+            return format!("https://{host}");
+        }
         format!("https://{}.{region}.{}", service.endpoint_prefix(), dns_suffix(region))
+    }
+
+    /// The region that a signature is for.
+    fn signing_region(&self, service: Service) -> &str {
+        one_for_all_regions(service, self.region()).map_or(self.region(), |(_, region)| region)
+    }
+}
+
+/// The host of a service that has one for all regions of a partition, and the region that its signatures name (AWS General
+/// Reference, "AWS Identity and Access Management endpoints and quotas").
+fn one_for_all_regions(service: Service, region: &str) -> Option<(&'static str, &'static str)> {
+    if service != Service::Iam {
+        None
+    } else if region.starts_with("cn-") {
+        Some(("iam.cn-north-1.amazonaws.com.cn", "cn-north-1"))
+    } else if region.starts_with("us-gov-") {
+        Some(("iam.us-gov.amazonaws.com", "us-gov-west-1"))
+    } else if dns_suffix(region) == "amazonaws.com" {
+        Some(("iam.amazonaws.com", "us-east-1"))
+    } else {
+        None
     }
 }
 

@@ -1,4 +1,4 @@
-//! The Query protocol: a form goes out, XML comes back. EC2 and Auto Scaling speak it.
+//! The Query protocol: a form goes out, XML comes back. EC2, Auto Scaling, SNS and STS speak it, IAM and `CloudWatch` too.
 
 use std::fmt::{Display, Write as _};
 
@@ -14,24 +14,26 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// The parameters of one call.
 #[derive(Clone, Debug)]
-pub(super) struct Form {
+pub struct Form {
     body: String,
 }
 
 impl Form {
     /// A call of `action` in this version of the service's API.
-    pub(super) fn new(action: &str, version: &str) -> Self {
+    pub fn new(action: &str, version: &str) -> Self {
         Self { body: format!("Action={action}&Version={version}") }
     }
 
     /// With this parameter. `name` is the API's own; `value` may be anything.
-    pub(super) fn with(mut self, name: &str, value: impl Display) -> Self {
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Display) -> Self {
         self.push(name, value);
         self
     }
 
     /// With this parameter, if there is a value for it.
-    pub(super) fn with_optional(self, name: &str, value: Option<impl Display>) -> Self {
+    #[must_use]
+    pub fn with_optional(self, name: &str, value: Option<impl Display>) -> Self {
         match value {
             Some(value) => self.with(name, value),
             None => self,
@@ -39,7 +41,8 @@ impl Form {
     }
 
     /// With a list: `<name>.1`, `<name>.2` and so on.
-    pub(super) fn with_list(mut self, name: &str, values: impl IntoIterator<Item = impl Display>) -> Self {
+    #[must_use]
+    pub fn with_list(mut self, name: &str, values: impl IntoIterator<Item = impl Display>) -> Self {
         for (index, value) in values.into_iter().enumerate() {
             self.push(&format!("{name}.{}", index + 1), value);
         }
@@ -60,7 +63,7 @@ impl Form {
 
 /// Sends `form` and gives the body of the answer, if the service did what it was asked. `operation` names the call in
 /// errors, as in `ec2:DescribeInstances`.
-pub(super) async fn send(
+pub async fn send(
     aws: &Aws,
     service: Service,
     operation: &str,
@@ -76,10 +79,7 @@ pub(super) async fn send(
 }
 
 /// What is wrong with an answer that cannot be read.
-pub(super) fn unreadable(
-    operation: &str,
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> AwsError {
+pub fn unreadable(operation: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> AwsError {
     AwsError::Unreadable { operation: operation.to_owned(), source: source.into() }
 }
 

@@ -97,6 +97,17 @@ pub struct AwsSettings {
     pub credentials: Option<Credentials>,
 }
 
+impl AwsSettings {
+    /// Reads no more than how AWS is reached, for one who calls nothing else.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigurationError> {
+        let mut reader = Reader::new(&lookup);
+        reader.calls_aws = true;
+        let settings = reader.aws();
+        let problems = reader.into_problems();
+        if problems.is_empty() { Ok(settings) } else { Err(ConfigurationError::of(problems)) }
+    }
+}
+
 /// The configuration cannot be used. Lists every problem.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{}", self.describe())]

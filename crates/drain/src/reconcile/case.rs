@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use drain_core::decide::DrainRequest;
+use drain_core::decide::{Decision, DrainRequest};
 use drain_core::ids::NodeId;
 use drain_core::observation::{Errand, Hold, Member, Node, Nodes, Observation, Obstacle, Sight, Target};
 use drain_core::policy::Policy;
 use jiff::Timestamp;
 
 use super::{Rules, words};
+use crate::by_hand::Seen;
 use crate::error::Error;
 use crate::world::World;
 
@@ -129,6 +130,20 @@ impl<'a, W: World> Case<'a, W> {
         let Some(warning) = words::missing_permission(error) else { return false };
         self.rules.looks.warned.once(&warning);
         true
+    }
+
+    /// What somebody at a terminal is shown of this look.
+    pub(super) fn shown(&self, decision: Decision) -> Seen {
+        let now = self.world.now();
+        let why = words::decided(&self.seen, &decision, self.failure.as_ref(), self.policy());
+        Seen {
+            cluster: self.rules.cluster.map(str::to_owned),
+            observation: self.seen.clone(),
+            policy: self.policy().clone(),
+            decision,
+            why,
+            at: now,
+        }
     }
 
     /// What is asked for this instance.

@@ -136,7 +136,9 @@ impl<W: World> Case<'_, W> {
             return;
         }
         let Nodes::Known(nodes) = &mut self.seen.nodes else { return };
-        for seen in nodes.iter_mut().filter(|seen| seen.node.asks_for_allocations()) {
+        // Whoever looks on wants to know what runs, even where no decision depends on it.
+        let all = self.rules.looks.by_hand.is_some();
+        for seen in nodes.iter_mut().filter(|seen| all || seen.node.asks_for_allocations()) {
             if let Err(error) = what_runs(self.world, &self.seen.target.instance, seen).await {
                 note(&error, "the allocations could not be read");
                 seen.allocations = Allocations::Unknown(error.obstacle());

@@ -270,6 +270,7 @@ async fn run(world: &Scripted, hold: Option<Hold>) -> Result<Vec<ReportEntry>, E
         ends: noon() + SignedDuration::from_secs(59),
         warned: Warned::default(),
         chronicle: Rc::default(),
+        by_hand: None,
     };
     let rules = Rules { policy: &policy, looks: &looks, cluster: None };
     let target = Target {
@@ -297,6 +298,7 @@ async fn give_back(world: &Scripted, ago: SignedDuration) -> Vec<ReportEntry> {
         ends: world.now() + SignedDuration::from_secs(50),
         warned: Warned::default(),
         chronicle: Rc::default(),
+        by_hand: None,
     };
     let rules = Rules { policy: &policy, looks: &looks, cluster: None };
     let target = Target {

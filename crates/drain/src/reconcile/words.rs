@@ -188,16 +188,36 @@ pub(super) fn with_hook(told: &str, outcome: Outcome) -> String {
     }
 }
 
+/// A decision, for somebody who looks on.
+pub(super) fn decided(
+    seen: &Observation,
+    decision: &Decision,
+    failure: Option<&Error>,
+    policy: &Policy,
+) -> String {
+    match decision {
+        Decision::Act(action) => step(seen, action),
+        Decision::Wait { why, .. } | Decision::Finish(why) => describe(seen, *why, failure, policy),
+    }
+}
+
 /// What would be done if it were not for `DRY_RUN`.
 fn planned(seen: &Observation, policy: &Policy) -> String {
+    match plan(seen, policy, seen.first_look) {
+        Decision::Act(action) => step(seen, &action),
+        Decision::Wait { .. } | Decision::Finish(_) => {
+            format!("nothing would be done about {}", seen.target.instance)
+        }
+    }
+}
+
+/// A step that is not taken yet.
+fn step(seen: &Observation, action: &Action) -> String {
     let instance = &seen.target.instance;
-    let Decision::Act(action) = plan(seen, policy, seen.first_look) else {
-        return format!("nothing would be done about {instance}");
-    };
     match action {
         Action::Drain(request) => format!(
             "node {} of {instance} would be drained, and its allocations would have {} to leave",
-            node_named(seen, &request),
+            node_named(seen, request),
             rounded(request.spec.deadline.max(SignedDuration::ZERO)),
         ),
         Action::MakeIneligible(node) => format!("node {node} of {instance} would be made ineligible"),

@@ -94,7 +94,7 @@ fn asked(
         origin: Origin::Sweep,
     };
     let member = member.map_or(Member::OfNoGroup, |member| Member::InState(member.state.clone()));
-    Some(Asked { target, hold: None, member, node: Some(drained.node), policy: None })
+    Some(Asked { target, hold: None, member, node: Some(drained.node), policy: None, state: None })
 }
 
 /// Whether an instance in this state can need its node. Those in a warm pool are many, and none of them does.

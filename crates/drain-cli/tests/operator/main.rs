@@ -1,0 +1,6 @@
+//! The operator's tool, as an operator runs it: the real binary against the lab.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod frame;
+mod stage;
