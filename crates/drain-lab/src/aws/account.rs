@@ -61,6 +61,12 @@ impl Account {
         format!("arn:aws:iam::{}:role/{HOOK_ROLE}", self.id)
     }
 
+    /// The ARN of the role as which Auto Scaling itself acts: it is who calls a function that is a hook's own target.
+    pub fn service_role_arn(&self) -> String {
+        let path = "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling";
+        format!("arn:aws:iam::{}:role/{path}", self.id)
+    }
+
     /// The roles that exist.
     pub(super) fn roles(&self) -> [String; 3] {
         [self.role.clone(), HOOK_ROLE.to_owned(), OPERATOR.to_owned()]

@@ -213,10 +213,7 @@ impl Deployment {
             // The role of the hook needs no queue's policy.
             Route::HookToQueue => ("", None),
             Route::HookToFunction => {
-                let role = format!(
-                    "arn:aws:iam::{}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
-                    self.aws.account().id
-                );
+                let role = self.aws.account().service_role_arn();
                 let may = Statement::for_role("hook", &role, "lambda:InvokeFunction", &function_arn);
                 self.function(deployed).policy.push(may);
                 ("", None)
