@@ -61,6 +61,12 @@ impl Account {
         format!("arn:aws:iam::{}:role/{HOOK_ROLE}", self.id)
     }
 
+    /// The ARN of the role as which Auto Scaling itself acts: it is who calls a function that is a hook's own target.
+    pub fn service_role_arn(&self) -> String {
+        let path = "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling";
+        format!("arn:aws:iam::{}:role/{path}", self.id)
+    }
+
     /// The roles that exist.
     pub(super) fn roles(&self) -> [String; 3] {
         [self.role.clone(), HOOK_ROLE.to_owned(), OPERATOR.to_owned()]
@@ -91,15 +97,34 @@ struct Denial {
     action: String,
     /// The ARN on which; all of them if there is none.
     resource: Option<String>,
+    /// A policy forbids it, where otherwise none allows it.
+    forbidden: bool,
+}
+
+/// What the policies of a role say of an action.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Decision {
+    /// One allows it, and none forbids it.
+    Allowed,
+    /// None allows it.
+    NotAllowed,
+    /// One forbids it.
+    Forbidden,
 }
 
 impl Permissions {
     pub(super) fn deny(&mut self, role: &str, action: &str, resource: Option<&str>) {
-        self.denied.insert(Denial {
-            role: role.to_owned(),
-            action: action.to_owned(),
-            resource: resource.map(str::to_owned),
-        });
+        self.add(role, action, resource, false);
+    }
+
+    /// Lets a policy forbid an action on everything.
+    pub(super) fn forbid(&mut self, role: &str, action: &str) {
+        self.add(role, action, None, true);
+    }
+
+    fn add(&mut self, role: &str, action: &str, resource: Option<&str>, forbidden: bool) {
+        let (role, action) = (role.to_owned(), action.to_owned());
+        self.denied.insert(Denial { role, action, resource: resource.map(str::to_owned), forbidden });
     }
 
     /// Gives an action back, on whatever it was taken away.
@@ -107,25 +132,32 @@ impl Permissions {
         self.denied.retain(|denial| denial.role != role || denial.action != action);
     }
 
-    /// Whether a role's policies allow an action on a resource; calls that list things name none.
-    pub(super) fn allows(&self, role: &str, action: &str, resource: Option<&str>) -> bool {
-        !self.denied.iter().any(|denial| {
+    /// What a role's policies say of an action on a resource; calls that list things name none.
+    pub(super) fn decide(&self, role: &str, action: &str, resource: Option<&str>) -> Decision {
+        let concerns = |denial: &&Denial| {
             denial.role == role
                 && denial.action.eq_ignore_ascii_case(action)
                 && (denial.resource.is_none() || denial.resource.as_deref() == resource)
-        })
+        };
+        let denials: Vec<&Denial> = self.denied.iter().filter(concerns).collect();
+        match denials[..] {
+            [] => Decision::Allowed,
+            _ if denials.iter().any(|denial| denial.forbidden) => Decision::Forbidden,
+            _ => Decision::NotAllowed,
+        }
     }
 
     /// AWS's words if the caller's policies do not allow `action` on `resource`.
     pub(super) fn check(&self, caller: &Account, action: &str, resource: Option<&str>) -> Result<(), String> {
-        if self.allows(&caller.role, action, resource) {
-            return Ok(());
-        }
+        let because = match self.decide(&caller.role, action, resource) {
+            Decision::Allowed => return Ok(()),
+            Decision::NotAllowed => {
+                format!("because no identity-based policy allows the {action} action")
+            }
+            // (IAM User Guide, "Troubleshoot access denied error messages".)
+            Decision::Forbidden => "with an explicit deny in an identity-based policy".to_owned(),
+        };
         let resource = resource.map(|arn| format!(" on resource: {arn}")).unwrap_or_default();
-        Err(format!(
-            "User: {} is not authorized to perform: {action}{resource} because no identity-based policy allows \
-             the {action} action",
-            caller.caller()
-        ))
+        Err(format!("User: {} is not authorized to perform: {action}{resource} {because}", caller.caller()))
     }
 }

@@ -6,6 +6,7 @@
 //! [`crate::lab::Lab::deployed`] describes what is right.
 
 mod function;
+mod metrics;
 mod policy;
 mod queue;
 mod rule;
@@ -14,6 +15,8 @@ mod topic;
 use std::collections::BTreeMap;
 
 pub use self::function::{DeployedFunction, EventInvokeConfig, EventSource, Run};
+pub use self::metrics::Sample;
+pub(crate) use self::metrics::{Counted, Metric};
 pub use self::policy::{Effect, Statement, document};
 pub use self::queue::{DeployedQueue, Redrive};
 pub use self::rule::{Rule, RuleTarget, Trigger};
@@ -31,6 +34,8 @@ pub struct Deployed {
     pub queues: BTreeMap<String, DeployedQueue>,
     /// `EventBridge`'s rules on the default bus, by name.
     pub rules: BTreeMap<String, Rule>,
+    /// What was counted in metrics without dimensions, beside what hosted functions print.
+    pub samples: Vec<Sample>,
 }
 
 impl Aws {

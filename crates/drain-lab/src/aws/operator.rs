@@ -46,6 +46,14 @@ impl Aws {
         self.change(|state, _| state.permissions.deny(role, action, None));
     }
 
+    /// Lets a policy forbid the function's role an IAM action, whatever other policies allow.
+    pub fn forbid(&self, action: &str) {
+        self.change(|state, _| {
+            let role = state.account.role.clone();
+            state.permissions.forbid(&role, action);
+        });
+    }
+
     /// Gives an IAM action back to the function's role.
     pub fn allow(&self, action: &str) {
         self.allow_to(&self.account().role, action);

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::{Lab, Route};
 use crate::aws::deployed::{
-    Deployed, DeployedFunction, DeployedQueue, EventInvokeConfig, EventSource, Redrive, Rule, Run, Statement,
-    Subscription, Topic, Trigger,
+    Deployed, DeployedFunction, DeployedQueue, EventInvokeConfig, EventSource, Redrive, Rule, Run, Sample,
+    Statement, Subscription, Topic, Trigger,
 };
 use crate::aws::{Account, Aws, LifecycleHook, NotificationTarget, Transition};
 use crate::lambda::{Function, Lambda};
@@ -29,6 +29,9 @@ const HOOK_RULE: &str = "nomad-drain-hooks";
 
 /// The queue of what was given up.
 const DEAD_LETTERS: &str = "nomad-drain-dead-letters";
+
+/// The metric that every sweep that succeeds writes (docs/operations.md).
+const WATCHED_GROUPS: &str = "WatchedGroups";
 
 /// How many of the last minutes had a sweep.
 const SWEPT_MINUTES: i64 = 5;
@@ -160,8 +163,17 @@ impl Deployment {
         let rule_arn = rule_arn(self.aws.account(), SWEEP_RULE);
         let sweeper = self.sweeper(deployed);
         sweeper.policy.push(may_invoke("sweep", "events.amazonaws.com", &self.sweeper_arn(), &rule_arn));
-        sweeper.runs = (0..SWEPT_MINUTES)
-            .map(|minutes| Run { at: now - SignedDuration::from_mins(minutes), failed: false })
+        let namespace = sweeper.environment.get("METRICS_NAMESPACE").map_or("NomadDrain", String::as_str);
+        let namespace = namespace.to_owned();
+        let swept = (0..SWEPT_MINUTES).map(|minutes| now - SignedDuration::from_mins(minutes));
+        sweeper.runs = swept.clone().map(|at| Run { at, failed: false }).collect();
+        deployed.samples = swept
+            .map(|at| Sample {
+                namespace: namespace.clone(),
+                name: WATCHED_GROUPS.to_owned(),
+                at,
+                value: 1.0,
+            })
             .collect();
     }
 
@@ -201,10 +213,7 @@ impl Deployment {
             // The role of the hook needs no queue's policy.
             Route::HookToQueue => ("", None),
             Route::HookToFunction => {
-                let role = format!(
-                    "arn:aws:iam::{}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
-                    self.aws.account().id
-                );
+                let role = self.aws.account().service_role_arn();
                 let may = Statement::for_role("hook", &role, "lambda:InvokeFunction", &function_arn);
                 self.function(deployed).policy.push(may);
                 ("", None)

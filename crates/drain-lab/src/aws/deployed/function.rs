@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Statement;
 use crate::aws::Account;
@@ -22,6 +22,12 @@ pub struct DeployedFunction {
     pub timeout: Duration,
     /// Its memory in MB.
     pub memory_mb: u32,
+    /// Why it cannot be invoked, if it is not active: then its state is `Failed`.
+    pub failed: Option<String>,
+    /// The subnets in which it runs; none if it is in no VPC.
+    pub subnet_ids: Vec<String>,
+    /// Whether its variables are encrypted with a key that callers may not use.
+    pub is_sealed: bool,
     /// Who may invoke it.
     pub policy: Vec<Statement>,
     /// The queues that Lambda reads for it.
@@ -76,6 +82,9 @@ impl DeployedFunction {
             environment: function.env.clone(),
             timeout: function.timeout,
             memory_mb: function.memory_mb,
+            failed: None,
+            subnet_ids: Vec::new(),
+            is_sealed: false,
             policy: Vec::new(),
             event_sources: Vec::new(),
             event_invoke_config: None,
@@ -84,28 +93,13 @@ impl DeployedFunction {
         }
     }
 
-    /// The runs that began from `start` on and before `end`, in periods of that length: of each in which there were any
-    /// the beginning, how many there were, and how many of them failed.
-    pub(crate) fn runs_by_period(
-        &self,
-        start: Timestamp,
-        end: Timestamp,
-        period: SignedDuration,
-    ) -> BTreeMap<Timestamp, (usize, usize)> {
+    /// Every run that `CloudWatch` knows of.
+    pub(crate) fn all_runs(&self) -> Vec<Run> {
         let hosted = self.hosted.iter().flat_map(Lambda::invocations);
         // A call that was throttled is no invocation (Lambda Developer Guide, "Types of metrics").
         let hosted = hosted
             .filter(|run| run.outcome != Outcome::Throttled)
             .map(|run| Run { at: run.started_at, failed: matches!(run.outcome, Outcome::Failed { .. }) });
-        let length = period.as_secs().max(1);
-        let mut periods = BTreeMap::new();
-        for run in hosted.chain(self.runs.iter().copied()).filter(|run| (start..end).contains(&run.at)) {
-            let second = run.at.as_second();
-            let begins = Timestamp::from_second(second - second.rem_euclid(length)).unwrap_or(run.at);
-            let (count, failed) = periods.entry(begins).or_insert((0, 0));
-            *count += 1;
-            *failed += usize::from(run.failed);
-        }
-        periods
+        hosted.chain(self.runs.iter().copied()).collect()
     }
 }

@@ -31,6 +31,8 @@ pub struct RuleTarget {
     pub arn: String,
     /// The ARN of the queue for events that could not be delivered.
     pub dead_letter_arn: Option<String>,
+    /// The part of the event that it gets; the whole if nothing is said.
+    pub input_path: Option<String>,
 }
 
 impl Rule {
@@ -40,6 +42,7 @@ impl Rule {
             id: "function".to_owned(),
             arn: target_arn.to_owned(),
             dead_letter_arn: Some(dead_letter_arn.to_owned()),
+            input_path: None,
         };
         Self { trigger, enabled: true, targets: vec![target] }
     }

@@ -79,6 +79,7 @@ fn show_group(state: &State, group: &Group, zone: String) -> Fill {
     let settings = group.settings.clone();
     let arn = group.arn.clone();
     let created_at = group.created_at;
+    let service_role = state.account.service_role_arn();
     let (warmed, members): (Vec<Instance>, Vec<Instance>) =
         state.members(&settings.name).cloned().partition(|instance| instance.lifecycle_state.is_warmed());
     Box::new(move |xml| {
@@ -107,6 +108,7 @@ fn show_group(state: &State, group: &Group, zone: String) -> Fill {
             xml.text("PropagateAtLaunch", true);
         });
         xml.text("NewInstancesProtectedFromScaleIn", false);
+        xml.text("ServiceLinkedRoleARN", service_role);
         if settings.warm_pool || !warmed.is_empty() {
             xml.element("WarmPoolConfiguration", |xml| {
                 xml.text("MinSize", 0);

@@ -42,17 +42,13 @@ impl Call {
         let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return Err(malformed()) };
         let mut parameters = BTreeMap::new();
         for (name, value) in fields {
-            match value {
+            if let Value::Array(items) = value {
                 // As if the list had come in a form.
-                Value::Array(items) => {
-                    for (number, item) in (1..).zip(items) {
-                        parameters.insert(format!("{name}.{number}"), text(item).ok_or_else(malformed)?);
-                    }
+                for (number, item) in (1..).zip(items) {
+                    parameters.insert(format!("{name}.{number}"), text(item).ok_or_else(malformed)?);
                 }
-                Value::Null => {}
-                value => {
-                    parameters.insert(name, text(value).ok_or_else(malformed)?);
-                }
+            } else if value != Value::Null {
+                parameters.insert(name, text(value).ok_or_else(malformed)?);
             }
         }
         Ok(Self { service, operation: operation.to_owned(), parameters })

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::call::Call;
 use super::xml;
+use crate::aws::deployed::{Counted, Metric};
 use crate::aws::{ApiError, Aws};
 
 pub(super) fn answer(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError> {
@@ -14,8 +15,9 @@ pub(super) fn answer(aws: &Aws, call: &Call, request_id: &str) -> Result<String,
     }
 }
 
-/// "`GetMetricStatistics`": `Invocations` and `Errors` of a function, summed up in periods. A period without a run has no
-/// data point, and the points come in no order: here the latest first. A metric that nobody has written has none either.
+/// "`GetMetricStatistics`": `Invocations` and `Errors` of a function, and what functions count themselves without
+/// dimensions, in periods. A period in which nothing was counted has no data point, and the points come in no order: here
+/// the latest first. A metric that nobody has written has none.
 fn get_metric_statistics(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError> {
     aws.permit(&call.action(), None).map_err(|message| call.service.denied(message))?;
     let namespace = required(call, "Namespace")?;
@@ -33,28 +35,23 @@ fn get_metric_statistics(aws: &Aws, call: &Call, request_id: &str) -> Result<Str
     // Of metrics of the last fifteen days whole minutes are kept.
     let start = Timestamp::from_second(start.as_second() - start.as_second().rem_euclid(60)).unwrap_or(start);
     let statistics = call.list("Statistics.member");
-    let function = match (call.get("Dimensions.member.1.Name"), call.get("Dimensions.member.2.Name")) {
-        (Some("FunctionName"), None) => call.get("Dimensions.member.1.Value"),
+    let dimension = ["Name", "Value"].map(|part| call.get(&format!("Dimensions.member.1.{part}")));
+    let asked = match (namespace, dimension, call.get("Dimensions.member.2.Name")) {
+        ("AWS/Lambda", [Some("FunctionName"), Some(function)], None) => {
+            Some(Metric::OfFunction(function, metric))
+        }
+        (namespace, [None, _], _) => Some(Metric::Own(namespace, metric)),
         _ => None,
     };
-    let counted = aws.look(|state| {
-        let function = state.deployed.functions.get(function.filter(|_| namespace == "AWS/Lambda")?)?;
-        Some(function.runs_by_period(start, end, SignedDuration::from_secs(period)))
-    });
-    let points = counted.unwrap_or_default().into_iter().rev().filter_map(|(begins, (runs, failed))| {
-        let sum = match metric {
-            "Invocations" => runs,
-            "Errors" => failed,
-            _ => return None,
-        };
-        Some((begins, sum, runs))
-    });
+    let (range, period) = ((start, end), SignedDuration::from_secs(period));
+    let counted = asked.map(|metric| aws.deployed().counted(metric, range, period)).unwrap_or_default();
+    let points = counted.into_iter().rev();
     Ok(xml::response(call, request_id, |xml| {
-        xml.list("Datapoints", "member", points, |xml, (begins, sum, samples)| {
+        xml.list("Datapoints", "member", points, |xml, (begins, Counted { sum, samples })| {
             xml.text("Timestamp", format!("{begins:.0}"));
             for statistic in &statistics {
                 match *statistic {
-                    "Sum" => xml.text("Sum", format!("{sum}.0")),
+                    "Sum" => xml.text("Sum", format!("{sum:.1}")),
                     "SampleCount" => xml.text("SampleCount", format!("{samples}.0")),
                     _ => {}
                 }

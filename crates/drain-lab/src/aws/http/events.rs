@@ -1,4 +1,4 @@
-//! `EventBridge` over AWS JSON 1.1: the rules of the default bus. (Amazon EventBridge API Reference.)
+//! `EventBridge` over AWS JSON 1.1: the rules of the default bus. (Amazon `EventBridge` API Reference.)
 
 use serde_json::{Value, json};
 
@@ -69,6 +69,9 @@ fn show_target(target: &RuleTarget) -> Value {
     let mut shown = json!({"Id": target.id, "Arn": target.arn});
     if let Some(arn) = &target.dead_letter_arn {
         shown["DeadLetterConfig"] = json!({"Arn": arn});
+    }
+    if let Some(path) = &target.input_path {
+        shown["InputPath"] = path.clone().into();
     }
     shown
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::call::Call;
 use super::xml;
+use crate::aws::account::Decision;
 use crate::aws::{ApiError, Aws, HOOK_ROLE};
 
 /// How many results one answer has, unless the caller wants fewer.
@@ -67,19 +68,24 @@ fn simulate_principal_policy(aws: &Aws, call: &Call, request_id: &str) -> Result
     if resources.is_empty() {
         resources.push("*");
     }
-    let all: Vec<(&str, &str, bool)> = aws.look(|state| {
+    let all: Vec<(&str, &str, Decision)> = aws.look(|state| {
         let asked = actions.iter().flat_map(|action| resources.iter().map(move |arn| (*action, *arn)));
-        asked.map(|(action, arn)| (action, arn, state.permissions.allows(role, action, Some(arn)))).collect()
+        asked.map(|(action, arn)| (action, arn, state.permissions.decide(role, action, Some(arn)))).collect()
     });
     let (shown, next) = page(call, &all)?;
     Ok(xml::response(call, request_id, |xml| {
         xml.text("IsTruncated", next.is_some());
-        xml.list("EvaluationResults", "member", shown, |xml, (action, arn, allowed)| {
+        xml.list("EvaluationResults", "member", shown, |xml, (action, arn, decision)| {
             xml.text("EvalActionName", action);
             xml.text("EvalResourceName", arn);
-            xml.text("EvalDecision", if *allowed { "allowed" } else { "implicitDeny" });
+            let word = match decision {
+                Decision::Allowed => "allowed",
+                Decision::NotAllowed => "implicitDeny",
+                Decision::Forbidden => "explicitDeny",
+            };
+            xml.text("EvalDecision", word);
             xml.element("MatchedStatements", |xml| {
-                if *allowed {
+                if *decision != Decision::NotAllowed {
                     xml.element("member", |xml| {
                         xml.text("SourcePolicyId", format!("role_{role}_{role}"));
                         xml.text("SourcePolicyType", "IAM Policy");

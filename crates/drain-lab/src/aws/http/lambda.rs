@@ -38,7 +38,7 @@ pub(super) fn error(error: &ApiError) -> String {
 /// "`GetFunctionConfiguration`".
 fn get_function_configuration(aws: &Aws, call: &Call) -> Result<String, ApiError> {
     let (arn, function) = function(aws, call)?;
-    Ok(json!({
+    let mut shown = json!({
         "FunctionName": function.name,
         "FunctionArn": arn,
         "Runtime": "provided.al2023",
@@ -54,13 +54,25 @@ fn get_function_configuration(aws: &Aws, call: &Call) -> Result<String, ApiError
         "Environment": {"Variables": function.environment},
         "TracingConfig": {"Mode": "Active"},
         "RevisionId": "7e1a1b5e-4b3f-4f0a-9d53-0a2b6c7d8e9f",
-        "State": "Active",
+        "State": if function.failed.is_some() { "Failed" } else { "Active" },
         "LastUpdateStatus": "Successful",
         "PackageType": "Zip",
         "Architectures": ["arm64"],
         "EphemeralStorage": {"Size": 512},
-    })
-    .to_string())
+    });
+    if let Some(reason) = &function.failed {
+        shown["StateReason"] = reason.clone().into();
+    }
+    if !function.subnet_ids.is_empty() {
+        let groups = ["sg-0123456789abcdef0"];
+        shown["VpcConfig"] = json!({"SubnetIds": function.subnet_ids, "SecurityGroupIds": groups, "VpcId": "vpc-0123456789abcdef0"});
+    }
+    if function.is_sealed {
+        let message =
+            "Lambda was unable to decrypt your environment variables because the KMS access was denied.";
+        shown["Environment"] = json!({"Error": {"ErrorCode": "AccessDeniedException", "Message": message}});
+    }
+    Ok(shown.to_string())
 }
 
 /// "`GetPolicy`": a document in a text. A function without a policy has none, which is an error.

@@ -157,6 +157,21 @@ impl Deployment {
         });
     }
 
+    /// The function that gets the events cannot be invoked, for this reason.
+    pub fn fail_function(&self, reason: &str) {
+        self.change_function(|function| function.failed = Some(reason.to_owned()));
+    }
+
+    /// The functions run in a VPC, from which Nomad may be reached where it cannot from here.
+    pub fn put_into_vpc(&self) {
+        self.change_both(|function| function.subnet_ids = vec!["subnet-0123456789abcdef0".to_owned()]);
+    }
+
+    /// The functions' variables are encrypted with a key that the caller may not use.
+    pub fn seal_variables(&self) {
+        self.change_both(|function| function.is_sealed = true);
+    }
+
     /// Events that fail for the last time are dropped.
     pub fn drop_failed_events(&self) {
         self.change_function(|function| function.event_invoke_config = None);
@@ -183,6 +198,13 @@ impl Deployment {
     /// The rule that hears of hooks matches other events.
     pub fn set_rule_pattern(&self, pattern: &Value) {
         self.change_rule(HOOK_RULE, |rule| rule.trigger = Trigger::Pattern(pattern.clone()));
+    }
+
+    /// The rule that hears of hooks sends a part of the event only: `$.detail`.
+    pub fn send_part_of_event(&self, input_path: &str) {
+        self.change_rule(HOOK_RULE, |rule| {
+            rule.targets.iter_mut().for_each(|target| target.input_path = Some(input_path.to_owned()));
+        });
     }
 
     /// The rule that hears of hooks hears of those of one group only.
@@ -223,6 +245,7 @@ impl Deployment {
     /// The sweep has not run at all, as far as `CloudWatch` knows; what a hosted function ran still counts.
     pub fn forget_sweeps(&self) {
         self.change_sweeper(|function| function.runs.clear());
+        self.change(|deployed| deployed.samples.clear());
     }
 
     /// The last sweep that ran is so long ago, and none came after it.
@@ -231,11 +254,16 @@ impl Deployment {
             let Some(last) = function.runs.iter().map(|run| run.at).max() else { return };
             function.runs.retain(|run| last.duration_since(run.at).unsigned_abs() >= ago);
         });
+        self.change(|deployed| {
+            let Some(last) = deployed.samples.iter().map(|sample| sample.at).max() else { return };
+            deployed.samples.retain(|sample| last.duration_since(sample.at).unsigned_abs() >= ago);
+        });
     }
 
-    /// Every sweep ended in an error.
+    /// Every sweep ended in an error, before it could count anything.
     pub fn fail_sweeps(&self) {
         self.change_sweeper(|function| function.runs.iter_mut().for_each(|run| run.failed = true));
+        self.change(|deployed| deployed.samples.clear());
     }
 }
 

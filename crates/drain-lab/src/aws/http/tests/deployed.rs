@@ -4,11 +4,12 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::aws::deployed::{
-    DeployedFunction, DeployedQueue, EventInvokeConfig, EventSource, Redrive, Rule, Run, Statement,
+    DeployedFunction, DeployedQueue, EventInvokeConfig, EventSource, Redrive, Rule, Run, Sample, Statement,
     Subscription, Topic, Trigger,
 };
 use crate::aws::{HOOK_ROLE, OPERATOR};
-use crate::lambda::Function;
+use crate::lambda::tests::echo_runtime;
+use crate::lambda::{Function, Lambda};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:drain";
 const QUEUE: &str = "arn:aws:sqs:us-east-1:123456789012:drain";
@@ -236,6 +237,54 @@ async fn a_function_shows_its_configuration_its_policy_and_what_it_reads() {
 }
 
 #[tokio::test]
+async fn a_function_tells_its_state_its_vpc_and_that_its_variables_are_sealed() {
+    let lab = Lab::deployed().await;
+    lab.aws.change_deployed(|deployed| {
+        let function = deployed.functions.get_mut("drain").unwrap();
+        function.failed = Some("The role is gone.".to_owned());
+        function.subnet_ids = vec!["subnet-1".to_owned()];
+        function.is_sealed = true;
+    });
+    let (_, _, body) = lab.lambda("/2015-03-31/functions/drain/configuration").await;
+    assert_eq!((&body["State"], &body["StateReason"]), (&json!("Failed"), &json!("The role is gone.")));
+    assert_eq!(body["VpcConfig"]["SubnetIds"], json!(["subnet-1"]));
+    assert_eq!(body["Environment"]["Variables"], Value::Null);
+    assert_eq!(body["Environment"]["Error"]["ErrorCode"], "AccessDeniedException");
+}
+
+#[tokio::test]
+async fn a_hosted_function_is_invoked_and_its_errors_are_no_errors_of_the_call() {
+    let lab = Lab::deployed().await;
+    let clock = Clock::stopped_at("2026-01-01T00:00:00Z".parse().unwrap());
+    let settings = Function::new("drain", echo_runtime());
+    let hosted = Lambda::new(settings, lab.aws.account().clone(), clock.clone(), Journal::off(clock));
+    lab.aws.change_deployed(|deployed| {
+        deployed.functions.get_mut("drain").unwrap().hosted = Some(hosted.clone());
+    });
+    let invoke = async |kind: &str, payload: &str| {
+        let headers = vec![("x-amz-invocation-type".to_owned(), kind.to_owned())];
+        let call = ("POST", "/2015-03-31/functions/drain/invocations");
+        lab.send_to(&lab.client("lambda"), call, headers, payload).await
+    };
+    let (status, head, body) = invoke("RequestResponse", r#"{"n": 1}"#).await;
+    assert!(status == 200 && head.contains("x-amz-executed-version: $LATEST"), "{head}");
+    assert!(!head.contains("x-amz-function-error"), "{head}");
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["event"]["n"], 1);
+
+    let (status, head, body) = invoke("RequestResponse", r#"{"do": "fail"}"#).await;
+    assert!(status == 200 && head.contains("x-amz-function-error: Unhandled"), "{head}");
+    assert!(serde_json::from_str::<Value>(&body).unwrap()["errorType"].is_string(), "{body}");
+
+    assert_eq!(invoke("DryRun", "{}").await.0, 204);
+    assert_eq!(hosted.invocations().len(), 2);
+    let (status, _, body) = invoke("Event", "{}").await;
+    assert_eq!((status, body.as_str()), (202, ""));
+    hosted.quiet().await;
+    assert_eq!(hosted.invocations().len(), 3);
+    assert_eq!(invoke("RequestResponse", "this is no JSON").await.0, 400);
+}
+
+#[tokio::test]
 async fn what_a_function_does_not_have_is_not_found() {
     let lab = Lab::deployed().await;
     lab.aws.change_deployed(|deployed| deployed.functions.get_mut("drain").unwrap().policy.clear());
@@ -268,6 +317,7 @@ async fn a_role_is_simulated_as_the_lab_enforces_it() {
     let lab = Lab::new().await;
     lab.aws.deny("ssm:GetParameter");
     lab.aws.deny_on("autoscaling:CompleteLifecycleAction", "arn:of:group:2");
+    lab.aws.forbid("kms:Decrypt");
     let form = format!(
         "Action=SimulatePrincipalPolicy&PolicySourceArn={ROLE}\
          &ActionNames.member.1=ssm:GetParameter&ActionNames.member.2=autoscaling:CompleteLifecycleAction\
@@ -284,6 +334,9 @@ async fn a_role_is_simulated_as_the_lab_enforces_it() {
     assert_eq!((texts(&first, "EvalDecision").len(), texts(&first, "IsTruncated")[0]), (3, "true"));
     let (_, rest) = lab.query("iam", &format!("{form}&Marker={}", texts(&first, "Marker")[0])).await;
     assert_eq!(texts(&rest, "EvalDecision"), ["implicitDeny"]);
+
+    let form = form.replace("ssm:GetParameter", "kms:Decrypt");
+    assert_eq!(texts(&lab.query("iam", &form).await.1, "EvalDecision")[0], "explicitDeny");
 
     let hook = ROLE.replace("nomad-drain", HOOK_ROLE);
     let form =
@@ -338,6 +391,14 @@ async fn runs_are_counted_by_the_minute() {
     assert_eq!(texts(&body, "Sum"), ["0.0", "1.0"]);
     let (_, body) = lab.query("monitoring", &ask("Duration").replace("=drain", "=other")).await;
     assert!(body.contains("<Datapoints></Datapoints>"), "{body}");
+
+    let own = |at| Sample { namespace: "Drain".to_owned(), name: "Groups".to_owned(), at, value: 2.0 };
+    lab.aws.change_deployed(|deployed| deployed.samples = vec![own(noon), own(noon)]);
+    let form = ask("Groups").replace("AWS/Lambda", "Drain").replace("Sum&", "SampleCount&");
+    let (_, body) = lab.query("monitoring", form.split("&Dimensions").next().unwrap()).await;
+    assert_eq!((texts(&body, "SampleCount"), texts(&body, "Sum").len()), (vec!["2.0"], 0), "{body}");
+    let (_, body) = lab.query("monitoring", &form).await;
+    assert!(body.contains("<Datapoints></Datapoints>"), "a metric with dimensions is another: {body}");
     lab.aws.deny("cloudwatch:GetMetricStatistics");
     assert_eq!(lab.query("monitoring", &ask("Errors")).await.0, 403);
 }
