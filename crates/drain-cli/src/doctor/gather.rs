@@ -142,7 +142,7 @@ async fn set_up(frame: &Frame, aws: Option<&Aws>) -> SetUp {
     let origin = frame
         .function
         .as_ref()
-        .map_or_else(|| "the environment".to_owned(), |name| format!("the variables of {name}"));
+        .map_or_else(|| "the environment".to_owned(), |name| format!("the variables of function {name}"));
     match Installation::new(|name| layers.get(name)) {
         Ok(mut installation) => {
             if let Ok(Some(credentials)) = chain.credentials().await {

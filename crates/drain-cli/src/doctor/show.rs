@@ -171,11 +171,11 @@ fn summary(findings: &[Finding], exit: Exit, style: Style) -> String {
         Exit::Done if unchecked => ("Nothing that was checked would make a drain fail.", Color::Yellow),
         Exit::Done => ("A drain would work.", Color::Green),
     };
-    format!(
-        "{}. {}\nEvery code in brackets is explained in docs/doctor.md.",
-        parts.join(", "),
-        style.paint(verdict, color, true)
-    )
+    let said = format!("{}. {}", parts.join(", "), style.paint(verdict, color, true));
+    if findings.iter().all(|finding| finding.severity() == Severity::Ok) {
+        return said;
+    }
+    format!("{said}\nEvery code in brackets is explained in docs/doctor.md.")
 }
 
 /// The findings for machines.

@@ -317,7 +317,8 @@ impl Way<'_> {
             self.function.name,
             service.split('.').next().unwrap_or_default(),
         );
-        self.invocation(&request, name(source), &add)
+        let kind = if service == "sns.amazonaws.com" { "topic" } else { "rule" };
+        self.invocation(&request, &format!("{kind} {}", name(source)), &add)
     }
 
     fn invocation(&self, request: &Request<'_>, who: &str, add: &str) -> Option<Finding> {
@@ -331,13 +332,15 @@ impl Way<'_> {
             Verdict::Denied | Verdict::NotAllowed => Some(
                 self.finding(
                     Code::FunctionPermissionMissing,
-                    format!("{function} does not let {who} call it"),
+                    format!("function {function} does not let {who} call it"),
                 )
                 .todo("Allow it:")
                 .command(add),
             ),
             Verdict::Depends(on) => {
-                let what = format!("not checked: whether {function} lets {who} call it. It depends on {on}");
+                let what = format!(
+                    "not checked: whether function {function} lets {who} call it. It depends on {on}"
+                );
                 Some(self.finding(Code::NotChecked, what))
             }
         }

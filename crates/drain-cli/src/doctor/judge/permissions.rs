@@ -9,8 +9,9 @@ const AREA: Area = Area::Permissions;
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let role = facts.function.known().and_then(Option::as_ref).map(|function| function.role.as_str());
-    let about = role.map_or("the function's role", super::path::name);
-    let granted = match known(&facts.permissions, AREA, about, "what the function's role may do") {
+    let about =
+        role.map_or("the function's role".to_owned(), |arn| format!("role {}", super::path::name(arn)));
+    let granted = match known(&facts.permissions, AREA, &about, "what the function's role may do") {
         Ok(granted) => granted,
         Err(unknown) => return vec![unknown],
     };
@@ -25,7 +26,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
                 Decision::Allowed | Decision::NotAllowed => "no policy allows it",
             };
             let what = format!("it may not {}: {why}. Without it: {}", needed.action, needed.without());
-            let finding = Finding::new(AREA, code, about, what);
+            let finding = Finding::new(AREA, code, &about, what);
             if one.decision == Decision::Forbidden {
                 return finding.todo(
                     "Look for the policy that denies it: of the role, its permissions boundary, or the organisation.",
@@ -42,7 +43,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
             "all {} that this configuration needs are allowed, as IAM simulates it",
             count(granted.len())
         );
-        found.push(Finding::new(AREA, Code::Permissions, about, what));
+        found.push(Finding::new(AREA, Code::Permissions, &about, what));
     }
     found
 }
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn all_that_is_needed_is_allowed() {
-        check(judge(&facts()), &["permissions nomad-drain"]);
+        check(judge(&facts()), &["permissions role nomad-drain"]);
     }
 
     #[test]
@@ -97,7 +98,7 @@ mod tests {
                 r#"{"Action":"autoscaling:CompleteLifecycleAction","Effect":"Allow","Resource":"arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/workers"}"#
             )
         );
-        check(found, &["permission-missing nomad-drain", "permission-advised nomad-drain"]);
+        check(found, &["permission-missing role nomad-drain", "permission-advised role nomad-drain"]);
     }
 
     #[test]
@@ -107,7 +108,7 @@ mod tests {
             Fact::Known(vec![one("autoscaling:CompleteLifecycleAction", true, Decision::Forbidden)]);
         let found = judge(&facts);
         assert_eq!(found[0].command, None);
-        check(found, &["permission-missing nomad-drain"]);
+        check(found, &["permission-missing role nomad-drain"]);
     }
 
     #[test]
@@ -115,6 +116,6 @@ mod tests {
         let mut facts = facts();
         facts.permissions =
             Fact::Unknown(Why::Denied { permission: "iam:SimulatePrincipalPolicy".to_owned() });
-        check(judge(&facts), &["not-checked nomad-drain"]);
+        check(judge(&facts), &["not-checked role nomad-drain"]);
     }
 }

@@ -26,6 +26,8 @@ fn of_cluster(cluster: &ClusterFacts, now: Timestamp) -> Vec<Finding> {
         (Some(token), Some(name)) => format!("{name}, {token}"),
         (None, _) => "no token (NOMAD_ACL=off)".to_owned(),
     };
+    // Where it is stands in the errors' own words.
+    let short = cluster.name.as_ref().map_or("the token".to_owned(), |name| format!("{name}, the token"));
     let mut found = Vec::new();
     if cluster.token.in_variable {
         let what = "it stands in a variable: everybody who may look at the function can read it";
@@ -45,10 +47,10 @@ fn of_cluster(cluster: &ClusterFacts, now: Timestamp) -> Vec<Finding> {
     match known(&cluster.token.token, AREA, &about, what) {
         Err(unknown) => found.push(unknown),
         Ok(TokenAnswer::Unreadable { said, todo }) => {
-            found.push(Finding::new(AREA, Code::TokenUnreadable, about, said).todo(todo));
+            found.push(Finding::new(AREA, Code::TokenUnreadable, short, said).todo(todo));
         }
         Ok(TokenAnswer::Refused { said, todo }) => {
-            found.push(Finding::new(AREA, Code::TokenRefused, about, said).todo(todo));
+            found.push(Finding::new(AREA, Code::TokenRefused, short, said).todo(todo));
         }
         Ok(TokenAnswer::NoAcls) => {
             let what = "the cluster has no ACLs: everybody who reaches it may drain its nodes";
@@ -204,9 +206,9 @@ mod tests {
     #[test]
     fn a_token_that_cannot_be_had_or_is_refused_fails() {
         let (said, todo) = sorry();
-        check(with(TokenAnswer::Unreadable { said, todo }), &[&at("token-unreadable")]);
+        check(with(TokenAnswer::Unreadable { said, todo }), &["token-unreadable the token"]);
         let (said, todo) = sorry();
-        check(with(TokenAnswer::Refused { said, todo }), &[&at("token-refused")]);
+        check(with(TokenAnswer::Refused { said, todo }), &["token-refused the token"]);
     }
 
     #[test]
@@ -228,7 +230,7 @@ mod tests {
         check(judge(&facts, now()), &[&at("skipped")]);
         let (said, todo) = sorry();
         cluster_of(&mut facts).token.token = Fact::Known(TokenAnswer::Unreadable { said, todo });
-        check(judge(&facts, now()), &[&at("token-unreadable")]);
+        check(judge(&facts, now()), &["token-unreadable the token"]);
     }
 
     #[test]
