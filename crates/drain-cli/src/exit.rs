@@ -9,6 +9,8 @@ pub(crate) enum Exit {
     Done,
     /// It ran, and something is wrong or not done: a finding, a refusal, work that still runs.
     NotDone,
+    /// It ran, and what it was for could not be found out.
+    Unknown,
 }
 
 /// The status of a command that could not find out or could not begin: no configuration, no credentials, AWS or Nomad out of
@@ -35,6 +37,7 @@ impl From<Exit> for ExitCode {
         match exit {
             Exit::Done => Self::SUCCESS,
             Exit::NotDone => Self::FAILURE,
+            Exit::Unknown => Self::from(UNKNOWN),
         }
     }
 }

@@ -124,6 +124,11 @@ impl Frame {
         Ok(Variables { chain, layers })
     }
 
+    /// The same without the variables of a deployed function: what can be known before they are.
+    pub(crate) fn without_function(&self) -> Self {
+        Self { function: None, ..self.clone() }
+    }
+
     /// What is wrong with the configuration, for somebody at a terminal.
     fn explained(&self, error: &ConfigurationError) -> anyhow::Error {
         let mut text = String::from("there is no usable configuration:");
@@ -160,6 +165,17 @@ impl Layers {
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         let here = || std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         self.set.get(name).cloned().or_else(here).or_else(|| self.function.get(name).cloned())
+    }
+
+    /// The variables for which the deployed function has a value that does not count here, since another one comes first.
+    pub(crate) fn overridden(&self) -> Vec<String> {
+        let differs = |(name, value): &(&String, &String)| self.get(name).as_ref() != Some(*value);
+        self.function.iter().filter(differs).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether a variable has its value from the deployed function.
+    pub(crate) fn is_of_function(&self, name: &str) -> bool {
+        self.function.get(name).is_some_and(|value| self.get(name).as_ref() == Some(value))
     }
 }
 

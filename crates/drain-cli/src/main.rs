@@ -2,7 +2,9 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
+mod aws;
 mod demo;
+mod doctor;
 mod drain;
 mod every;
 mod exit;
@@ -61,6 +63,13 @@ enum Command {
     /// alive and completes them. Needs what the function's role and token allow. The log goes to standard output. `/healthz`
     /// answers 200 while sweeps succeed. SIGTERM ends it; that is safe at any time.
     Sweep(sweep::Arguments),
+    /// Check whether a drain would work, before one has to.
+    ///
+    /// Looks at everything that a drain needs, from the function's variables to the certificates of Nomad's servers, and
+    /// changes nothing. Each finding says what is wrong and what to do; docs/doctor.md explains every code. Name the deployed
+    /// function with --function, so that its own variables, role and permissions are looked at. What you may not read is said
+    /// to be not checked. The exit status is 1 if something would make a drain fail.
+    Doctor(doctor::Arguments),
     /// Drain instances by hand, and wait until their work has really stopped.
     ///
     /// The same loop as the function's: the node is found, drained with a deadline, and looked at until every allocation has
@@ -114,6 +123,7 @@ async fn run(frame: &Frame, command: &Command) -> anyhow::Result<Exit> {
         Command::Demo(arguments) => demo::run(arguments, frame).await,
         Command::Status(arguments) => status::run(arguments, frame).await,
         Command::Sweep(arguments) => sweep::run(arguments, frame).await,
+        Command::Doctor(arguments) => doctor::run(arguments, frame).await,
         Command::Drain(arguments) => drain::run(arguments, frame).await,
         Command::Release(arguments) => release::run(arguments, frame).await,
         Command::Replay(arguments) => replay::run(arguments, frame).await,

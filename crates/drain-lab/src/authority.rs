@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -59,6 +61,17 @@ impl Authority {
         self.signed(names, |params| {
             params.not_before = date_time_ymd(2020, 1, 1);
             params.not_after = date_time_ymd(2021, 1, 1);
+        })
+    }
+
+    /// One that ends when the day of this moment begins, in UTC.
+    pub fn issue_until(&self, names: &[&str], end: Timestamp) -> io::Result<Certificate> {
+        let end = end.to_zoned(TimeZone::UTC).date();
+        let number = |part: i8| u8::try_from(part).map_err(io::Error::other);
+        let (year, month, day) = (i32::from(end.year()), number(end.month())?, number(end.day())?);
+        self.signed(names, |params| {
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(year, month, day);
         })
     }
 

@@ -6,6 +6,7 @@
 mod account;
 mod activity;
 mod activity_event;
+pub mod deployed;
 mod ec2_event;
 mod envelope;
 mod error;
@@ -29,7 +30,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
-pub use self::account::Account;
+pub use self::account::{Account, HOOK_ROLE, OPERATOR};
 pub use self::activity_event::ActivityEnd;
 pub use self::ec2_event::{Ec2Event, Ec2News};
 pub use self::envelope::Letter;
@@ -62,6 +63,8 @@ pub enum Event {
 #[derive(Clone, Debug)]
 pub struct Aws {
     shared: Arc<Shared>,
+    /// Who calls: the function's role, unless a request came from somebody else.
+    caller: Arc<Account>,
 }
 
 #[derive(Debug)]
@@ -88,6 +91,7 @@ impl Aws {
         let state = Mutex::new(State::new(Arc::clone(&account), journal.clone()));
         let changed = watch::Sender::new(());
         Self {
+            caller: Arc::clone(&account),
             shared: Arc::new(Shared {
                 clock,
                 journal,
@@ -166,7 +170,7 @@ impl Aws {
         })
     }
 
-    /// Whether the role may make this call now, group or no group: `autoscaling:DescribeWarmPool`. Over HTTP every call
+    /// Whether the caller may make this call now, group or no group: `autoscaling:DescribeWarmPool`. Over HTTP every call
     /// is asked this first; whoever calls the model directly, and wants permissions and throttling to count, asks too.
     pub fn admit(&self, action: &str, group: Option<&str>) -> Result<(), ApiError> {
         if action.starts_with("autoscaling:") && self.throttles() {
@@ -238,7 +242,12 @@ impl Aws {
 
     /// Fails in AWS's words if the caller may not do `action`, on `resource` if the action has one.
     fn permit(&self, action: &str, resource: Option<&str>) -> Result<(), String> {
-        self.look(|state| state.permissions.check(&state.account, action, resource))
+        self.look(|state| state.permissions.check(&self.caller, action, resource))
+    }
+
+    /// The same account, called by somebody else.
+    fn called_by(&self, caller: Account) -> Self {
+        Self { shared: Arc::clone(&self.shared), caller: Arc::new(caller) }
     }
 
     /// Reads, after everything that was due has happened.

@@ -31,6 +31,12 @@ pub enum System {
     Lambda,
     /// Simple Queue Service.
     Sqs,
+    /// `EventBridge`.
+    EventBridge,
+    /// Identity and Access Management.
+    Iam,
+    /// `CloudWatch`.
+    CloudWatch,
 }
 
 /// Whether an entry is a request that reached the lab or something that changed in it.

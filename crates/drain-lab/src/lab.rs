@@ -3,6 +3,7 @@
 //! A hook's message reaches the function through the topic; an instance that ends takes its Nomad client with it; a
 //! second function, or the same one, sweeps when it is time.
 
+mod deployed;
 mod doors;
 mod route;
 mod wiring;
@@ -20,6 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+pub use self::deployed::Deployment;
 pub use self::route::Route;
 use self::wiring::{Wiring, wire};
 use crate::aws::Account;

@@ -103,6 +103,11 @@ impl Lambda {
         self.service.function_arn()
     }
 
+    /// The function's settings.
+    pub fn settings(&self) -> &Function {
+        &self.service.function
+    }
+
     /// Runs the function and waits for its end: the invocation type `RequestResponse`. A caller that stops waiting
     /// kills the run.
     pub async fn invoke(&self, payload: &Value) -> InvocationRecord {

@@ -48,8 +48,13 @@ impl Cluster {
         Self { name: Some(name), groups, tag, text, config, kept: Kept::default() }
     }
 
+    /// Everything that is set for it.
+    pub fn config(&self) -> &ClusterConfig {
+        &self.config
+    }
+
     /// Its name, if it is one of many.
-    pub(crate) fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
@@ -166,7 +171,7 @@ fn changed(
 
 /// Whose a group is.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Home {
+pub enum Home {
     /// The cluster at this place.
     Of(usize),
     /// No cluster's.
@@ -176,11 +181,7 @@ pub(crate) enum Home {
 }
 
 /// Which group belongs to which of these clusters. Names come first; the tag counts for groups that nobody names.
-pub(crate) fn home(
-    clusters: &[&Cluster],
-    group: &GroupName,
-    tags: Option<&BTreeMap<String, String>>,
-) -> Home {
+pub fn home(clusters: &[&Cluster], group: &GroupName, tags: Option<&BTreeMap<String, String>>) -> Home {
     if let [Cluster { name: None, .. }] = clusters {
         return Home::Of(0);
     }
@@ -211,7 +212,7 @@ pub(crate) fn asks_for_tag(clusters: &[&Cluster], group: &GroupName) -> bool {
 
 /// The groups that the sweep looks after: those of `AUTO_SCALING_GROUPS`, or else those that are tagged and those that a
 /// cluster names.
-pub(crate) fn watched(config: &Config, clusters: &[&Cluster]) -> GroupSelection {
+pub fn watched(config: &Config, clusters: &[&Cluster]) -> GroupSelection {
     let mut selection = config.groups.clone();
     if selection.tagged {
         selection.patterns.extend(clusters.iter().flat_map(|cluster| cluster.groups.iter().cloned()));

@@ -21,6 +21,7 @@ mod notify;
 pub mod reconcile;
 mod report;
 mod sites;
+pub mod support;
 pub mod sweep;
 pub mod telemetry;
 mod together;

@@ -26,12 +26,18 @@ pub struct TokenSelf {
     /// The roles by which it has more.
     #[serde(default, deserialize_with = "or_default")]
     pub roles: Vec<RoleLink>,
+    /// When it is worth nothing any more; `None` if it has no end.
+    #[serde(default)]
+    pub expiration_time: Option<Timestamp>,
 }
 
 impl TokenSelf {
+    /// The accessor of every request on a cluster without ACLs, from Nomad 1.11 on.
+    pub const WITHOUT_ACLS: &str = "acls-disabled";
+
     /// Whether no policy restricts it: a management token, or a cluster without ACLs.
     pub fn is_unrestricted(&self) -> bool {
-        self.token_type == "management" || self.accessor_id == "acls-disabled"
+        self.token_type == "management" || self.accessor_id == Self::WITHOUT_ACLS
     }
 }
 
@@ -130,13 +136,43 @@ pub struct Policy {
     pub rules: PolicyRules,
 }
 
-/// The parsed rules of a policy, as far as they are about namespaces.
+/// The parsed rules of a policy, as far as they are about namespaces and nodes.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "PascalCase")]
+#[serde(from = "RulesOnTheWire")]
 pub struct PolicyRules {
     /// The `namespace` blocks, in no order that means anything.
-    #[serde(default, deserialize_with = "or_default")]
     pub namespaces: Vec<NamespaceRule>,
+    /// What the `node` block says: `read`, `write` or `deny`.
+    pub node: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RulesOnTheWire {
+    #[serde(default, deserialize_with = "or_default")]
+    namespaces: Vec<NamespaceRule>,
+    #[serde(default)]
+    node: Option<NodeRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NodeRule {
+    #[serde(default)]
+    policy: String,
+}
+
+impl From<RulesOnTheWire> for PolicyRules {
+    fn from(rules: RulesOnTheWire) -> Self {
+        Self { namespaces: rules.namespaces, node: rules.node.map(|rule| rule.policy) }
+    }
+}
+
+/// Whether a token with these policies may drain nodes, which is `node:write`. Nomad takes the most that one of them
+/// grants, and lets `deny` win (hashicorp/nomad, `acl/acl.go`).
+pub fn may_drain(policies: &[Policy]) -> bool {
+    let says = |word: &str| policies.iter().any(|policy| policy.rules.node.as_deref() == Some(word));
+    says("write") && !says("deny")
 }
 
 /// One `namespace` block.
@@ -213,9 +249,31 @@ mod tests {
     }
 
     #[test]
+    fn the_most_that_a_policy_grants_counts_and_deny_wins() {
+        let of = |words: &[&str]| {
+            let policy = |word: &&str| {
+                let json = format!(
+                    r#"{{"Name":"n","RulesJSON":{{"Namespaces":null,"Node":{{"Policy":"{word}"}}}}}}"#
+                );
+                serde_json::from_str::<Policy>(&json).unwrap()
+            };
+            may_drain(&words.iter().map(policy).collect::<Vec<_>>())
+        };
+        assert!(of(&["write"]) && of(&["read", "write"]));
+        assert!(!of(&[]) && !of(&["read"]) && !of(&["write", "deny"]));
+    }
+
+    #[test]
+    fn a_token_may_have_an_end() {
+        let json = r#"{"AccessorID":"a","Type":"client","ExpirationTime":"2026-03-01T12:00:00Z"}"#;
+        let token: TokenSelf = serde_json::from_str(json).unwrap();
+        assert_eq!(token.expiration_time, Some("2026-03-01T12:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
     fn a_policy_without_namespaces_has_no_rules_for_them() {
         for json in [
-            r#"{"Name":"n","RulesJSON":{"Namespaces":null,"Node":{"Policy":"write"}}}"#,
+            r#"{"Name":"n","RulesJSON":{"Namespaces":null,"Node":null}}"#,
             r#"{"Name":"n","RulesJSON":null}"#,
             r#"{"Name":"n"}"#,
         ] {

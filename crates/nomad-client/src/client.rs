@@ -134,6 +134,12 @@ impl NomadClient {
         Ok(members.into_iter().filter(is_ours).collect())
     }
 
+    /// The address of the servers' leader; `None` if they have none. Needs no token.
+    pub async fn leader(&self, timeout: Duration) -> Result<Option<String>, NomadError> {
+        let leader: String = self.read(self.get("/v1/status/leader", None), timeout).await?;
+        Ok(Some(leader).filter(|leader| !leader.is_empty()))
+    }
+
     /// A policy of our own token. One that does not exist grants nothing, as for Nomad.
     pub async fn acl_policy(&self, name: &str, timeout: Duration) -> Result<Policy, NomadError> {
         let call = self.get(&format!("/v1/acl/policy/{}", encoded(name)), None);

@@ -14,7 +14,9 @@ mod token;
 pub mod visibility;
 mod wire;
 
-pub use acl::{Login, NamespaceRule, Policy, PolicyRules, Role, RoleLink, ServerMember, TokenSelf};
+pub use acl::{
+    Login, NamespaceRule, Policy, PolicyRules, Role, RoleLink, ServerMember, TokenSelf, may_drain,
+};
 pub use allocation::Allocation;
 pub use base_url::{BaseUrl, InvalidUrl};
 pub use client::NomadClient;

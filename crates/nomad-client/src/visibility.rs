@@ -65,7 +65,7 @@ mod tests {
             }
             rule
         });
-        let rules = PolicyRules { namespaces: namespaces.collect() };
+        let rules = PolicyRules { namespaces: namespaces.collect(), node: None };
         Policy { name: "drain".to_owned(), rules }
     }
 

@@ -106,6 +106,11 @@ impl NotificationTarget {
             | Self::Lambda { function_arn: arn } => Some(arn),
         }
     }
+
+    /// Whether Auto Scaling takes a role to send to it.
+    pub(super) fn needs_role(&self) -> bool {
+        matches!(self, Self::Sns { .. } | Self::Sqs { .. })
+    }
 }
 
 /// A lifecycle hook of a group.

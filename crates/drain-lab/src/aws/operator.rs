@@ -28,14 +28,40 @@ pub struct Published {
 }
 
 impl Aws {
-    /// Takes an IAM action away from the role that calls: `ssm:GetParameter`, `kms:Decrypt`.
+    /// Takes an IAM action away from the function's role: `ssm:GetParameter`, `kms:Decrypt`.
     pub fn deny(&self, action: &str) {
-        self.change(|state, _| state.permissions.deny(action));
+        self.deny_to(&self.account().role, action);
     }
 
-    /// Gives an IAM action back.
+    /// Takes an IAM action on one ARN away from the function's role: completing the actions of one group.
+    pub fn deny_on(&self, action: &str, resource: &str) {
+        self.change(|state, _| {
+            let role = state.account.role.clone();
+            state.permissions.deny(&role, action, Some(resource));
+        });
+    }
+
+    /// Takes an IAM action away from a role: [`super::OPERATOR`], [`super::HOOK_ROLE`].
+    pub fn deny_to(&self, role: &str, action: &str) {
+        self.change(|state, _| state.permissions.deny(role, action, None));
+    }
+
+    /// Lets a policy forbid the function's role an IAM action, whatever other policies allow.
+    pub fn forbid(&self, action: &str) {
+        self.change(|state, _| {
+            let role = state.account.role.clone();
+            state.permissions.forbid(&role, action);
+        });
+    }
+
+    /// Gives an IAM action back to the function's role.
     pub fn allow(&self, action: &str) {
-        self.change(|state, _| state.permissions.allow(action));
+        self.allow_to(&self.account().role, action);
+    }
+
+    /// Gives an IAM action back to a role.
+    pub fn allow_to(&self, role: &str, action: &str) {
+        self.change(|state, _| state.permissions.allow(role, action));
     }
 
     /// Stores a parameter, or its next version.

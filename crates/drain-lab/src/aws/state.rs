@@ -9,6 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::Event;
 use super::account::{Account, Permissions};
+use super::deployed::Deployed;
 use super::ec2_event::{Ec2Event, Ec2News};
 use super::error::ApiError;
 use super::hook::{LifecycleAction, LifecycleHook};
@@ -26,6 +27,8 @@ use crate::journal::{Journal, System};
 pub(super) struct State {
     pub(super) account: Arc<Account>,
     pub(super) permissions: Permissions,
+    /// Functions, topics, queues and rules.
+    pub(super) deployed: Deployed,
     pub(super) groups: Vec<Group>,
     pub(super) instances: Vec<Held>,
     pub(super) parameters: BTreeMap<String, Parameter>,
@@ -115,6 +118,7 @@ impl State {
         Self {
             account,
             permissions: Permissions::default(),
+            deployed: Deployed::default(),
             groups: Vec::new(),
             instances: Vec::new(),
             parameters: BTreeMap::new(),

@@ -76,6 +76,17 @@ impl AwsError {
         }
     }
 
+    /// Service and operation: the IAM action that the call needs.
+    pub fn operation(&self) -> &str {
+        match self {
+            Self::NoCredentials { operation }
+            | Self::NotSignable { operation, .. }
+            | Self::NoAnswer { operation, .. }
+            | Self::Refused { operation, .. }
+            | Self::Unreadable { operation, .. } => operation,
+        }
+    }
+
     /// AWS's error code, if it answered with one.
     pub fn code(&self) -> Option<&str> {
         match self {
@@ -90,11 +101,17 @@ impl AwsError {
     /// Whether a permission is missing. Credentials that have expired or are not valid are something else.
     ///
     /// (The API References' "Common Errors"; `AuthFailure` is EC2's word for a signature or keys that it does not
-    /// accept.)
+    /// accept, and `AuthorizationError` SNS's for a missing permission.)
     pub fn is_access_denied(&self) -> bool {
         matches!(
             self.code(),
-            Some("AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "UnauthorizedOperation")
+            Some(
+                "AccessDenied"
+                    | "AccessDeniedException"
+                    | "AuthorizationError"
+                    | "NotAuthorized"
+                    | "UnauthorizedOperation"
+            )
         )
     }
 

@@ -29,7 +29,7 @@ pub use notifications::Notifications;
 use reader::Reader;
 pub use stored::{Place, Purpose};
 pub(crate) use tls::Stored;
-pub use tls::TlsSettings;
+pub use tls::{Material, TlsSettings};
 pub use token::TokenSource;
 pub use trial::{BEARING, tried};
 pub use variables::{VARIABLES, Variable, markdown_table};

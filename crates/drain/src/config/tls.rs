@@ -69,7 +69,29 @@ pub(crate) struct BothWays {
     pub(crate) agents: Tls,
 }
 
+/// A text in PEM, or where it is.
+#[derive(Clone, Copy)]
+pub enum Material<'a> {
+    /// It was read from files.
+    Read(&'a [u8]),
+    /// AWS keeps it.
+    Stored(&'a Place),
+}
+
 impl TlsSettings {
+    /// The certificate that is shown to Nomad, if one is. Nothing gives its key.
+    pub fn certificate(&self) -> Option<Material<'_>> {
+        self.identity.as_ref().map(|(certificate, _)| match certificate {
+            Pem::Read(text) => Material::Read(text),
+            Pem::Stored(place) => Material::Stored(place),
+        })
+    }
+
+    /// The name that Nomad's servers have in their certificates, if it is not the host's.
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
     /// Whether Nomad is reached as the rest of the world is.
     pub(crate) fn is_usual(&self) -> bool {
         let Self { authorities, identity, server_name, skip_verify } = self;
@@ -77,7 +99,7 @@ impl TlsSettings {
     }
 
     /// What has to be read from AWS first.
-    pub(crate) fn places(&self) -> Vec<(Purpose, &Place)> {
+    pub fn places(&self) -> Vec<(Purpose, &Place)> {
         let (certificate, key) = self.identity.as_ref().map_or((None, None), |(a, b)| (Some(a), Some(b)));
         let all = [
             (Purpose::Authorities, self.authorities.as_ref()),

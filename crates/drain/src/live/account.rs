@@ -52,7 +52,7 @@ impl LiveAccount {
     }
 
     /// AWS, for calls that are none of the work: they wait for nobody's turn and are not counted.
-    pub(crate) fn aws(&self) -> &Aws {
+    pub fn aws(&self) -> &Aws {
         &self.aws
     }
 
@@ -77,7 +77,7 @@ impl LiveAccount {
     }
 
     /// Reads a value that AWS keeps for us.
-    pub(crate) async fn stored(&self, purpose: Purpose, place: &Place) -> Result<Zeroizing<String>, Error> {
+    pub async fn stored(&self, purpose: Purpose, place: &Place) -> Result<Zeroizing<String>, Error> {
         self.ask(Patience::Briefly, async |timeout| self.read(purpose, place, timeout).await).await
     }
 

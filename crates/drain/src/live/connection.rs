@@ -13,6 +13,7 @@ use super::{Live, Patience, retry};
 use crate::aws::sts;
 use crate::config::{Place, Purpose, Stored, TokenSource};
 use crate::error::{Error, UnusableToken};
+use crate::support::takes_tokens_that_end;
 
 /// A token that is refused and was read in this invocation is read again if that was longer ago: it may have been
 /// replaced since.
@@ -97,13 +98,13 @@ impl Live<'_> {
         Ok(Connection { servers, clients, token, is_kept })
     }
 
-    fn servers(&self, clients: &Clients, token: Option<Token>) -> NomadClient {
+    pub(super) fn servers(&self, clients: &Clients, token: Option<Token>) -> NomadClient {
         let (address, region) = (self.config.nomad_addr.clone(), self.config.nomad_region.clone());
         NomadClient::new(clients.servers.clone(), address, region, token)
     }
 
     /// The HTTP clients for Nomad. Certificates that AWS keeps for us are read first, and read again after a while.
-    async fn clients(&self) -> Result<Rc<Clients>, Error> {
+    pub(super) async fn clients(&self) -> Result<Rc<Clients>, Error> {
         let (kept, settings) = (&self.cluster.kept, &self.config.tls);
         let known = kept.clients(Timestamp::now());
         if let Some((clients, true)) = known {
@@ -233,34 +234,9 @@ fn token(place: &Place, key: Option<&str>, text: Zeroizing<String>) -> Result<To
     Token::parse(text.as_str().to_owned()).map_err(|error| invalid(error.into()))
 }
 
-/// Whether a server of this version starts again after a drain whose token has ended.
-fn takes_tokens_that_end(version: &str) -> bool {
-    // Such as 1.7.7, 1.7.7+ent and 1.8.0-rc.1.
-    let core = version.split(['-', '+']).next().unwrap_or_default();
-    let numbers: Option<Vec<u32>> = core.split('.').map(|number| number.parse().ok()).collect();
-    match numbers.as_deref() {
-        Some([1, 5, patch]) => *patch >= 17,
-        Some([1, 6, patch]) => *patch >= 10,
-        Some([1, 7, patch]) => *patch >= 7,
-        Some([major, minor, _]) => (*major, *minor) > (1, 7),
-        Some(_) | None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_that_forget_no_token_are_known() {
-        for version in ["1.5.17", "1.6.10+ent", "1.7.7", "1.8.0", "1.11.3", "2.0.5", "10.0.0", "1.8.0-beta.1"]
-        {
-            assert!(takes_tokens_that_end(version), "{version}");
-        }
-        for version in ["1.4.14", "1.5.16", "1.6.9", "1.7.6", "0.12.0", "", "new", "1.9"] {
-            assert!(!takes_tokens_that_end(version), "{version}");
-        }
-    }
 
     fn read(key: Option<&str>, text: &str) -> Result<Token, String> {
         let place = Place::Secret("nomad".to_owned());

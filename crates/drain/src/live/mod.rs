@@ -20,7 +20,7 @@ use drain_core::ids::{InstanceId, NodeId};
 use drain_core::observation::{Allocation, Node, Sight};
 use drain_http::HttpClient;
 use jiff::{SignedDuration, Timestamp};
-use nomad_client::{NomadClient, NomadError, filter};
+use nomad_client::{NomadClient, NomadError, Policy, TokenSelf, filter};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::cluster::Cluster;
@@ -73,8 +73,28 @@ impl<'a> Live<'a> {
         }
     }
 
+    /// Nomad's servers as one who has no token: for questions that need none, such as who leads them.
+    pub async fn servers_without_token(&self) -> Result<NomadClient, Error> {
+        Ok(self.servers(&*self.clients().await?, None))
+    }
+
+    /// Nomad's servers with our token, which is read first, or got by a login.
+    pub async fn servers_with_token(&self) -> Result<NomadClient, Error> {
+        Ok(self.nomad().await?.servers.clone())
+    }
+
+    /// Our token as Nomad knows it; `None` if the cluster has no ACLs.
+    pub async fn token_self(&self) -> Result<Option<TokenSelf>, Error> {
+        nomad::token_self(self).await
+    }
+
+    /// The policies of our token, those of its roles included.
+    pub async fn policies(&self, token: TokenSelf) -> Result<Vec<Policy>, Error> {
+        nomad::policies(self, token).await
+    }
+
     /// What a failed request to Nomad's servers means here.
-    fn failed(&self, error: NomadError) -> Error {
+    pub fn failed(&self, error: NomadError) -> Error {
         let error = Error::nomad(self.config.token.description(), error);
         if error.is_about_certificates() {
             self.cluster.kept.forget_stored_clients();

@@ -72,14 +72,36 @@ pub(super) fn allocation(allocation: &wire::Allocation) -> Allocation {
 /// Whether the token, or a request without one, sees every allocation: a management token does, and one whose policies
 /// grant `read-job` in every namespace. Without ACLs everybody does.
 pub(super) async fn sight(live: &Live<'_>) -> Result<Sight, Error> {
-    let token = match live.ask_nomad(async |servers, timeout| servers.token_self(timeout).await).await {
-        Ok(token) => token,
-        Err(Error::NomadRefused(error)) if is_without_acls(&error) => return Ok(Sight::Everything),
-        Err(error) => return Err(error),
-    };
-    if token.is_unrestricted() {
+    let Some(token) = token_self(live).await?.filter(|token| !token.is_unrestricted()) else {
         return Ok(Sight::Everything);
+    };
+    let policies = policies(live, token).await?;
+    match sees_every_namespace(&policies) {
+        Sees::Everything => Ok(Sight::Everything),
+        Sees::NotEverything { namespaces } => {
+            let names: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+            tracing::warn!(
+                policies = names.join(", "),
+                "the Nomad token may not read jobs in {}: drains are begun, and never believed to be over. Add to its policy: \
+                 {READ_JOB}",
+                namespaces.join(", "),
+            );
+            Ok(Sight::NotEverything)
+        }
     }
+}
+
+/// Our token as Nomad knows it; `None` if the cluster has no ACLs.
+pub(super) async fn token_self(live: &Live<'_>) -> Result<Option<wire::TokenSelf>, Error> {
+    match live.ask_nomad(async |servers, timeout| servers.token_self(timeout).await).await {
+        Ok(token) => Ok(Some(token).filter(|token| token.accessor_id != wire::TokenSelf::WITHOUT_ACLS)),
+        Err(Error::NomadRefused(error)) if is_without_acls(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The policies of our token, those of its roles included, each once and sorted by name.
+pub(super) async fn policies(live: &Live<'_>, token: wire::TokenSelf) -> Result<Vec<wire::Policy>, Error> {
     let mut names = token.policies;
     for role in &token.roles {
         let role = live.ask_nomad(async |servers, timeout| servers.acl_role(&role.id, timeout).await).await?;
@@ -92,18 +114,7 @@ pub(super) async fn sight(live: &Live<'_>) -> Result<Sight, Error> {
         policies
             .push(live.ask_nomad(async |servers, timeout| servers.acl_policy(name, timeout).await).await?);
     }
-    match sees_every_namespace(&policies) {
-        Sees::Everything => Ok(Sight::Everything),
-        Sees::NotEverything { namespaces } => {
-            tracing::warn!(
-                policies = names.join(", "),
-                "the Nomad token may not read jobs in {}: drains are begun, and never believed to be over. Add to its policy: \
-                 {READ_JOB}",
-                namespaces.join(", "),
-            );
-            Ok(Sight::NotEverything)
-        }
-    }
+    Ok(policies)
 }
 
 fn is_without_acls(error: &wire::NomadError) -> bool {

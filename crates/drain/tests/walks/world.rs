@@ -114,10 +114,13 @@ impl Walked {
         }
         Group {
             name: GroupName::parse(&settings.name).unwrap(),
+            arn: String::new(),
             tags,
             has_warm_pool: true,
             waiting: self.members(&settings.name, false),
             in_service: Vec::new(),
+            retains_abandoned: false,
+            service_linked_role: None,
         }
     }
 
@@ -367,6 +370,8 @@ fn hook(hook: &lab::LifecycleHook) -> Hook {
             lab::ActionResult::Abandon => ActionResult::Abandon,
         },
         metadata: hook.notification_metadata.clone(),
+        target: None,
+        role: None,
     }
 }
 

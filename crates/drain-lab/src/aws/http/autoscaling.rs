@@ -1,11 +1,9 @@
 //! Auto Scaling's query protocol.
 
 use super::call::Call;
-use super::xml::Xml;
+use super::xml::{self, Xml};
 use crate::aws::state::{Group, State};
 use crate::aws::{ActionRef, ActionResult, Activity, ApiError, Aws, Instance, LifecycleHook};
-
-const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
 
 /// How many instances `DescribeAutoScalingInstances` takes and answers.
 const INSTANCES_PER_CALL: usize = 50;
@@ -13,7 +11,7 @@ const INSTANCES_PER_CALL: usize = 50;
 pub(super) fn answer(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError> {
     let arn = call.get("AutoScalingGroupName").map(|name| aws.group_arn(name));
     let resource = if call.operation.starts_with("Describe") { None } else { arn.as_deref() };
-    aws.permit(&call.action(), resource).map_err(|message| ApiError::new(403, "AccessDenied", message))?;
+    aws.permit(&call.action(), resource).map_err(|message| call.service.denied(message))?;
     let fill: Fill = match call.operation.as_str() {
         "DescribeAutoScalingInstances" => describe_instances(aws, call)?,
         "DescribeAutoScalingGroups" => describe_groups(aws, call)?,
@@ -31,21 +29,7 @@ pub(super) fn answer(aws: &Aws, call: &Call, request_id: &str) -> Result<String,
         }
         _ => return Err(call.unknown()),
     };
-    Ok(Xml::document(&format!("{}Response", call.operation), NAMESPACE, |xml| {
-        xml.element(&format!("{}Result", call.operation), fill);
-        xml.element("ResponseMetadata", |xml| xml.text("RequestId", request_id));
-    }))
-}
-
-pub(super) fn error(error: &ApiError, request_id: &str) -> String {
-    Xml::document("ErrorResponse", NAMESPACE, |xml| {
-        xml.element("Error", |xml| {
-            xml.text("Type", if error.status < 500 { "Sender" } else { "Receiver" });
-            xml.text("Code", error.code);
-            xml.text("Message", &error.message);
-        });
-        xml.text("RequestId", request_id);
-    })
+    Ok(xml::response(call, request_id, fill))
 }
 
 type Fill = Box<dyn FnOnce(&mut Xml)>;
@@ -95,6 +79,7 @@ fn show_group(state: &State, group: &Group, zone: String) -> Fill {
     let settings = group.settings.clone();
     let arn = group.arn.clone();
     let created_at = group.created_at;
+    let service_role = state.account.service_role_arn();
     let (warmed, members): (Vec<Instance>, Vec<Instance>) =
         state.members(&settings.name).cloned().partition(|instance| instance.lifecycle_state.is_warmed());
     Box::new(move |xml| {
@@ -123,6 +108,7 @@ fn show_group(state: &State, group: &Group, zone: String) -> Fill {
             xml.text("PropagateAtLaunch", true);
         });
         xml.text("NewInstancesProtectedFromScaleIn", false);
+        xml.text("ServiceLinkedRoleARN", service_role);
         if settings.warm_pool || !warmed.is_empty() {
             xml.element("WarmPoolConfiguration", |xml| {
                 xml.text("MinSize", 0);
@@ -144,12 +130,14 @@ fn describe_hooks(aws: &Aws, call: &Call) -> Result<Fill, ApiError> {
     let asked = call.list("LifecycleHookNames.member");
     let mut hooks: Vec<LifecycleHook> = aws.look(|state| Ok(state.group(&group)?.hooks.clone()))?;
     hooks.retain(|hook| asked.is_empty() || asked.contains(&hook.name.as_str()));
+    let role = aws.account().hook_role_arn();
     Ok(Box::new(move |xml| {
         xml.list("LifecycleHooks", "member", &hooks, |xml, hook| {
             xml.text("LifecycleHookName", &hook.name);
             xml.text("AutoScalingGroupName", &group);
             xml.text("LifecycleTransition", hook.transition.as_str());
             xml.optional("NotificationTargetARN", hook.target.arn());
+            xml.optional("RoleARN", hook.target.needs_role().then_some(&role));
             xml.optional("NotificationMetadata", hook.notification_metadata.as_deref());
             xml.text("HeartbeatTimeout", hook.heartbeat_timeout);
             xml.text("GlobalTimeout", hook.global_timeout().as_secs());

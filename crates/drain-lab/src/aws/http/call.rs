@@ -1,78 +1,15 @@
 //! What a request asks for, whatever its protocol.
 
+mod rest;
+
 use std::collections::BTreeMap;
 
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use super::service::Service;
 use crate::aws::ApiError;
-use crate::journal::System;
-
-/// A service of AWS.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Service {
-    Ssm,
-    SecretsManager,
-    Sns,
-    Sts,
-    AutoScaling,
-    Ec2,
-}
-
-impl Service {
-    pub(super) fn system(self) -> System {
-        match self {
-            Self::Ssm => System::Ssm,
-            Self::SecretsManager => System::SecretsManager,
-            Self::Sns => System::Sns,
-            Self::Sts => System::Sts,
-            Self::AutoScaling => System::AutoScaling,
-            Self::Ec2 => System::Ec2,
-        }
-    }
-
-    /// The service's name in the scope of a signature, and before the colon of an IAM action.
-    pub(super) fn signing_name(self) -> &'static str {
-        match self {
-            Self::Ssm => "ssm",
-            Self::SecretsManager => "secretsmanager",
-            Self::Sns => "sns",
-            Self::Sts => "sts",
-            Self::AutoScaling => "autoscaling",
-            Self::Ec2 => "ec2",
-        }
-    }
-
-    pub(super) fn content_type(self) -> &'static str {
-        match self {
-            Self::Ssm | Self::SecretsManager => "application/x-amz-json-1.1",
-            Self::AutoScaling | Self::Sns | Self::Sts => "text/xml",
-            Self::Ec2 => "text/xml;charset=UTF-8",
-        }
-    }
-
-    /// "Slow down."
-    pub(super) fn throttled(self) -> ApiError {
-        match self {
-            Self::Ssm | Self::SecretsManager => ApiError::new(400, "ThrottlingException", "Rate exceeded"),
-            Self::AutoScaling | Self::Sns | Self::Sts => ApiError::throttling(),
-            Self::Ec2 => ApiError::new(503, "RequestLimitExceeded", "Request limit exceeded."),
-        }
-    }
-
-    /// An operation that the lab, or the service, does not know.
-    fn unknown(self, operation: &str) -> ApiError {
-        match self {
-            Self::Ssm | Self::SecretsManager => ApiError::new(400, "UnknownOperationException", ""),
-            Self::AutoScaling | Self::Ec2 | Self::Sns | Self::Sts => ApiError::new(
-                400,
-                "InvalidAction",
-                format!("The action {operation} is not valid for this web service."),
-            ),
-        }
-    }
-}
 
 /// A request, understood.
 #[derive(Debug)]
@@ -87,29 +24,32 @@ impl Call {
     pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Self, (Service, ApiError)> {
         match head.headers.get("x-amz-target") {
             Some(target) => Self::read_json(target.to_str().unwrap_or_default(), body),
+            None if rest::is_rest(head.uri.path()) => Self::read_rest(head, body),
             None => Self::read_query(head.uri.query().unwrap_or_default(), body),
         }
     }
 
-    /// AWS JSON 1.1: the operation is in a header.
+    /// AWS JSON: the operation is in a header.
     fn read_json(target: &str, body: &[u8]) -> Result<Self, (Service, ApiError)> {
         let (service, operation) = match target.split_once('.') {
             Some(("AmazonSSM", operation)) => (Service::Ssm, operation),
             Some(("secretsmanager", operation)) => (Service::SecretsManager, operation),
+            Some(("AmazonSQS", operation)) => (Service::Sqs, operation),
+            Some(("AWSEvents", operation)) => (Service::Events, operation),
             Some(_) | None => return Err((Service::Ssm, Service::Ssm.unknown(target))),
         };
         let malformed = || (service, ApiError::new(400, "SerializationException", ""));
         let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return Err(malformed()) };
         let mut parameters = BTreeMap::new();
         for (name, value) in fields {
-            let text = match value {
-                Value::String(text) => text,
-                Value::Bool(flag) => flag.to_string(),
-                Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                    return Err(malformed());
+            if let Value::Array(items) = value {
+                // As if the list had come in a form.
+                for (number, item) in (1..).zip(items) {
+                    parameters.insert(format!("{name}.{number}"), text(item).ok_or_else(malformed)?);
                 }
-            };
-            parameters.insert(name, text);
+            } else if value != Value::Null {
+                parameters.insert(name, text(value).ok_or_else(malformed)?);
+            }
         }
         Ok(Self { service, operation: operation.to_owned(), parameters })
     }
@@ -125,6 +65,8 @@ impl Call {
             "2016-11-15" => Service::Ec2,
             "2010-03-31" => Service::Sns,
             "2011-06-15" => Service::Sts,
+            "2010-05-08" => Service::Iam,
+            "2010-08-01" => Service::CloudWatch,
             _ => return Err((Service::AutoScaling, Service::AutoScaling.unknown(&operation))),
         };
         Ok(Self { service, operation, parameters })
@@ -132,7 +74,23 @@ impl Call {
 
     /// What the journal says that the call concerns. Never a value that is secret.
     pub(super) fn subject(&self) -> String {
-        let named = ["Name", "SecretId", "InstanceId", "LifecycleActionToken", "AutoScalingGroupName"];
+        let named = [
+            "Name",
+            "SecretId",
+            "InstanceId",
+            "LifecycleActionToken",
+            "AutoScalingGroupName",
+            "FunctionName",
+            "QueueName",
+            "QueueUrl",
+            "TopicArn",
+            "SubscriptionArn",
+            "Rule",
+            "TargetArn",
+            "RoleName",
+            "PolicySourceArn",
+            "MetricName",
+        ];
         if let Some(subject) = named.iter().find_map(|name| self.get(name)) {
             return subject.to_owned();
         }
@@ -171,7 +129,20 @@ impl Call {
 
     /// The IAM action.
     pub(super) fn action(&self) -> String {
-        format!("{}:{}", self.service.signing_name(), self.operation)
+        let operation = match (self.service, self.operation.as_str()) {
+            (Service::Lambda, "Invoke") => "InvokeFunction",
+            (_, operation) => operation,
+        };
+        format!("{}:{operation}", self.service.action_prefix())
+    }
+}
+
+/// A simple value as text.
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

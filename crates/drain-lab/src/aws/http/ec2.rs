@@ -4,8 +4,6 @@ use super::call::Call;
 use super::xml::Xml;
 use crate::aws::{ApiError, Aws, Instance};
 
-const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
-
 pub(super) fn answer(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError> {
     match call.operation.as_str() {
         "DescribeInstances" => describe_instances(aws, call, request_id),
@@ -24,10 +22,7 @@ pub(super) fn error(error: &ApiError, request_id: &str) -> String {
 }
 
 fn describe_instances(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError> {
-    aws.permit(&call.action(), None).map_err(|message| {
-        let message = format!("You are not authorized to perform this operation. {message}");
-        ApiError::new(403, "UnauthorizedOperation", message)
-    })?;
+    aws.permit(&call.action(), None).map_err(|message| call.service.denied(message))?;
     if let Some(filter) = call.get("Filter.1.Name") {
         return Err(ApiError::new(400, "InvalidParameterValue", format!("The filter '{filter}' is invalid")));
     }
@@ -46,7 +41,7 @@ fn describe_instances(aws: &Aws, call: &Call, request_id: &str) -> Result<String
         }
     }
     let shown = known.iter().filter(|instance| asked.is_empty() || asked.contains(&instance.id.as_str()));
-    Ok(Xml::document("DescribeInstancesResponse", NAMESPACE, |xml| {
+    Ok(Xml::document("DescribeInstancesResponse", call.service.namespace(), |xml| {
         xml.text("requestId", request_id);
         xml.list("reservationSet", "item", shown, |xml, instance| {
             xml.text("reservationId", instance.id.replacen("i-", "r-", 1));

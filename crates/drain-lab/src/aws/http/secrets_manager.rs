@@ -23,8 +23,7 @@ fn get_secret_value(aws: &Aws, call: &Call) -> Result<String, ApiError> {
     let prefix = format!("arn:aws:secretsmanager:{region}:{id}:secret:");
     let name = asked.strip_prefix(&prefix).map_or(asked, |name| name.strip_suffix(SUFFIX).unwrap_or(name));
     let arn = format!("{prefix}{name}{SUFFIX}");
-    aws.permit(&call.action(), Some(&arn))
-        .map_err(|message| ApiError::new(400, "AccessDeniedException", message))?;
+    aws.permit(&call.action(), Some(&arn)).map_err(|message| call.service.denied(message))?;
     let secret = aws.look(|state| state.secrets.get(name).cloned());
     let text = secret.ok_or_else(|| {
         let message = "Secrets Manager can't find the specified secret.";

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use super::call::Service;
+use super::service::{Protocol, Service};
 use crate::aws::{Account, ApiError};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -45,17 +45,16 @@ pub(super) enum Refusal {
 impl Refusal {
     /// What the service answers. Each has its own names for the same.
     pub(super) fn answer(&self, service: Service) -> ApiError {
-        let (status, codes) = match service {
-            Service::Ssm | Service::SecretsManager => (
-                400,
-                [
-                    "MissingAuthenticationTokenException",
-                    "IncompleteSignatureException",
-                    "UnrecognizedClientException",
-                    "InvalidSignatureException",
-                ],
-            ),
-            Service::AutoScaling | Service::Sns | Service::Sts => (
+        let json = [
+            "MissingAuthenticationTokenException",
+            "IncompleteSignatureException",
+            "UnrecognizedClientException",
+            "InvalidSignatureException",
+        ];
+        let (status, codes) = match service.protocol() {
+            Protocol::Json => (400, json),
+            Protocol::Rest => (403, json),
+            Protocol::Query => (
                 403,
                 [
                     "MissingAuthenticationToken",
@@ -64,7 +63,7 @@ impl Refusal {
                     "SignatureDoesNotMatch",
                 ],
             ),
-            Service::Ec2 => {
+            Protocol::Ec2 => {
                 (401, ["MissingAuthenticationToken", "IncompleteSignature", "AuthFailure", "AuthFailure"])
             }
         };
@@ -79,11 +78,11 @@ impl Refusal {
     }
 }
 
-/// Checks that `account`'s role signed this request for `service`, around `now`: the real time, as clients know no
-/// other.
+/// Checks that `account`'s role signed this request for a region and a service, around `now`: the real time, as clients
+/// know no other.
 pub(super) fn verify(
     account: &Account,
-    service: &str,
+    (region, service): (&str, &str),
     head: &Parts,
     body: &[u8],
     now: Timestamp,
@@ -96,7 +95,7 @@ pub(super) fn verify(
     }
     let date = header(head, "x-amz-date").ok_or_else(|| Refusal::Incomplete("no X-Amz-Date".to_owned()))?;
     check_date(&date, now)?;
-    let scope = format!("{}/{}/{service}/aws4_request", date.get(..8).unwrap_or_default(), account.region);
+    let scope = format!("{}/{region}/{service}/aws4_request", date.get(..8).unwrap_or_default());
     if signature.scope != scope {
         return Err(Refusal::Wrong(format!(
             "Credential should be scoped to {scope}, not {}.",
@@ -252,7 +251,7 @@ mod tests {
     }
 
     fn check(authorization: Option<&str>, service: &str, body: &[u8], now: &str) -> Result<(), Refusal> {
-        verify(&account(), service, &get_vanilla(authorization), body, at(now))
+        verify(&account(), ("us-east-1", service), &get_vanilla(authorization), body, at(now))
     }
 
     #[test]

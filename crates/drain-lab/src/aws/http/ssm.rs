@@ -17,12 +17,6 @@ pub(super) fn answer(aws: &Aws, call: &Call) -> Result<String, ApiError> {
     }
 }
 
-pub(super) fn error(error: &ApiError) -> String {
-    // The front door of these services writes its messages in upper case, the services themselves do not.
-    let field = if error.code == "AccessDeniedException" { "Message" } else { "message" };
-    json!({"__type": error.code, field: error.message}).to_string()
-}
-
 fn get_parameter(aws: &Aws, call: &Call) -> Result<String, ApiError> {
     let Some(asked) = call.get("Name") else {
         return Err(ApiError::new(
@@ -35,7 +29,7 @@ fn get_parameter(aws: &Aws, call: &Call) -> Result<String, ApiError> {
     let prefix = format!("arn:aws:ssm:{region}:{id}:parameter");
     let name = asked.strip_prefix(&prefix).unwrap_or(asked);
     let arn = format!("{prefix}/{}", name.trim_start_matches('/'));
-    let denied = |message| ApiError::new(400, "AccessDeniedException", message);
+    let denied = |message| call.service.denied(message);
     aws.permit(&call.action(), Some(&arn)).map_err(denied)?;
 
     let parameter = aws.look(|state| state.parameters.get(name).cloned());

@@ -1,5 +1,7 @@
 //! The account's endpoints as a client sees them, its requests signed by AWS's own signer.
 
+mod deployed;
+
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -55,12 +57,19 @@ impl Lab {
     }
 
     /// Status and body of the answer to a signed request.
-    async fn send(
+    async fn send(&self, client: &Client<'_>, headers: Vec<(String, String)>, body: &str) -> (u16, String) {
+        let (status, _, body) = self.send_to(client, ("POST", "/"), headers, body).await;
+        (status, body)
+    }
+
+    /// Status, head and body of the answer to a signed request to any path.
+    async fn send_to(
         &self,
         client: &Client<'_>,
+        (method, path): (&str, &str),
         mut headers: Vec<(String, String)>,
         body: &str,
-    ) -> (u16, String) {
+    ) -> (u16, String, String) {
         let Account { access_key_id, secret_access_key, session_token, region, .. } = &client.account;
         let credentials =
             Credentials::new(access_key_id, secret_access_key, Some(session_token.clone()), None, "test");
@@ -74,9 +83,9 @@ impl Lab {
             .build()
             .unwrap()
             .into();
-        let url = format!("{}/", self.face.url());
+        let url = format!("{}{path}", self.face.url());
         let signable = SignableRequest::new(
-            "POST",
+            method,
             &url,
             headers.iter().map(|(name, value)| (name.as_str(), value.as_str())),
             SignableBody::Bytes(body.as_bytes()),
@@ -84,24 +93,41 @@ impl Lab {
         let (instructions, _) = sign(signable.unwrap(), &settings).unwrap().into_parts();
         let (signed, _) = instructions.into_parts();
         headers.extend(signed.iter().map(|header| (header.name().to_owned(), header.value().to_owned())));
-        self.send_as_is(&headers, body).await
+        self.exchange((method, path), &headers, body).await
     }
 
     async fn send_as_is(&self, headers: &[(String, String)], body: &str) -> (u16, String) {
+        let (status, _, body) = self.exchange(("POST", "/"), headers, body).await;
+        (status, body)
+    }
+
+    async fn exchange(
+        &self,
+        (method, path): (&str, &str),
+        headers: &[(String, String)],
+        body: &str,
+    ) -> (u16, String, String) {
         let lines =
             headers.iter().fold(String::new(), |lines, (name, value)| lines + name + ": " + value + "\r\n");
         let request = format!(
-            "POST / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{lines}\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{lines}\r\n{body}",
             self.face.address(),
             body.len()
         );
         let answer = String::from_utf8(exchange(self.face.address(), &request).await).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or(("HTTP/1.1 0", ""));
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_owned(), body.to_owned())
     }
 
     async fn query(&self, service: &str, form: &str) -> (u16, String) {
-        let version = if service == "ec2" { "2016-11-15" } else { "2011-01-01" };
+        let version = match service {
+            "ec2" => "2016-11-15",
+            "sns" => "2010-03-31",
+            "sts" => "2011-06-15",
+            "iam" => "2010-05-08",
+            "monitoring" => "2010-08-01",
+            _ => "2011-01-01",
+        };
         self.send(&self.client(service), vec![], &format!("{form}&Version={version}")).await
     }
 

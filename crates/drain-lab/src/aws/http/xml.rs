@@ -1,5 +1,29 @@
 //! As much XML as AWS writes.
 
+use super::call::Call;
+use super::service::Service;
+use crate::aws::ApiError;
+
+/// The answer of a query service: what `fill` writes is the operation's result.
+pub(super) fn response(call: &Call, request_id: &str, fill: impl FnOnce(&mut Xml)) -> String {
+    Xml::document(&format!("{}Response", call.operation), call.service.namespace(), |xml| {
+        xml.element(&format!("{}Result", call.operation), fill);
+        xml.element("ResponseMetadata", |xml| xml.text("RequestId", request_id));
+    })
+}
+
+/// The error of a query service.
+pub(super) fn error(service: Service, error: &ApiError, request_id: &str) -> String {
+    Xml::document("ErrorResponse", service.namespace(), |xml| {
+        xml.element("Error", |xml| {
+            xml.text("Type", if error.status < 500 { "Sender" } else { "Receiver" });
+            xml.text("Code", error.code);
+            xml.text("Message", &error.message);
+        });
+        xml.text("RequestId", request_id);
+    })
+}
+
 /// A document that is being written.
 #[derive(Debug, Default)]
 pub(super) struct Xml {
@@ -39,6 +63,14 @@ impl Xml {
         if let Some(value) = value {
             self.text(name, value);
         }
+    }
+
+    /// An element that is a map of texts: one `entry` with `key` and `value` for each.
+    pub(super) fn map<'a>(&mut self, name: &str, entries: impl IntoIterator<Item = &'a (&'a str, String)>) {
+        self.list(name, "entry", entries, |xml, (key, value)| {
+            xml.text("key", key);
+            xml.text("value", value);
+        });
     }
 
     /// An element with one child per item.

@@ -36,6 +36,8 @@ pub enum GroupQuery {
 pub struct Group {
     /// Its name.
     pub name: GroupName,
+    /// Its ARN, which holds a UUID besides its name.
+    pub arn: String,
     /// Its own tags: those that it passes on to instances, and those that it does not.
     pub tags: BTreeMap<String, String>,
     /// Whether it has a warm pool, or instances left in one that is being deleted. Only
@@ -45,6 +47,11 @@ pub struct Group {
     pub waiting: Vec<Waiting>,
     /// Its members that are `InService`.
     pub in_service: Vec<InstanceId>,
+    /// Whether an instance whose lifecycle action is abandoned is kept (`Terminating:Retained`): its instance lifecycle
+    /// policy says `TerminateHookAbandon: retain`.
+    pub retains_abandoned: bool,
+    /// The ARN of the role with which Auto Scaling acts for it.
+    pub service_linked_role: Option<String>,
 }
 
 /// Describes groups, [`MAX_GROUPS`] a page. IAM: `autoscaling:DescribeAutoScalingGroups` on `*`.
@@ -94,11 +101,29 @@ struct Answer<'a> {
 #[serde(default, rename_all = "PascalCase")]
 struct Described<'a> {
     auto_scaling_group_name: String,
+    #[serde(rename = "AutoScalingGroupARN")]
+    auto_scaling_group_arn: String,
+    instance_lifecycle_policy: LifecyclePolicy,
+    #[serde(rename = "ServiceLinkedRoleARN")]
+    service_linked_role_arn: Option<String>,
     tags: Members<Tag>,
     warm_pool_configuration: Option<IgnoredAny>,
     warm_pool_size: Option<u32>,
     #[serde(borrow)]
     instances: HeldMembers<'a>,
+}
+
+/// `InstanceLifecyclePolicy`.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct LifecyclePolicy {
+    retention_triggers: RetentionTriggers,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RetentionTriggers {
+    terminate_hook_abandon: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -112,6 +137,10 @@ impl Described<'_> {
     fn group(self) -> Option<Group> {
         Some(Group {
             name: skip_invalid("a group", GroupName::parse(&self.auto_scaling_group_name))?,
+            arn: self.auto_scaling_group_arn,
+            retains_abandoned: self.instance_lifecycle_policy.retention_triggers.terminate_hook_abandon
+                == "retain",
+            service_linked_role: self.service_linked_role_arn.filter(|arn| !arn.is_empty()),
             tags: self.tags.members.into_iter().map(|tag| (tag.key, tag.value)).collect(),
             has_warm_pool: self.warm_pool_configuration.is_some() || self.warm_pool_size.unwrap_or(0) > 0,
             in_service: self.instances.in_service(),

@@ -25,6 +25,10 @@ pub struct Hook {
     pub default_result: ActionResult,
     /// What whoever set it up says with every message (`NotificationMetadata`).
     pub metadata: Option<String>,
+    /// The ARN of what its messages are sent to; `None` if only `EventBridge` tells of it.
+    pub target: Option<String>,
+    /// The ARN of the role with which they are sent there (`RoleARN`), if the target needs one.
+    pub role: Option<String>,
 }
 
 /// The hooks of a group, at most fifty: AWS gives them in one page. An unknown group is an error
@@ -59,6 +63,10 @@ struct Described {
     global_timeout: Option<u32>,
     default_result: String,
     notification_metadata: Option<String>,
+    #[serde(rename = "NotificationTargetARN")]
+    notification_target_arn: Option<String>,
+    #[serde(rename = "RoleARN")]
+    role_arn: Option<String>,
 }
 
 impl Described {
@@ -77,6 +85,8 @@ impl Described {
                 _ => ActionResult::Abandon,
             },
             metadata: self.notification_metadata,
+            target: self.notification_target_arn.filter(|arn| !arn.is_empty()),
+            role: self.role_arn.filter(|arn| !arn.is_empty()),
         })
     }
 }
@@ -127,6 +137,8 @@ mod tests {
                     global_timeout: SignedDuration::from_hours(25),
                     default_result: ActionResult::Continue,
                     metadata: Some(r#"{"DRAIN_DEADLINE":"4h"}"#.to_owned()),
+                    target: Some("arn:aws:sns:us-west-2:123456789012:my-sns-topic".to_owned()),
+                    role: Some("arn:aws:iam::123456789012:role/my-auto-scaling-role".to_owned()),
                 },
                 Hook {
                     name: HookName::parse("nomad-launch-hook").unwrap(),
@@ -135,6 +147,8 @@ mod tests {
                     global_timeout: SignedDuration::from_hours(48),
                     default_result: ActionResult::Abandon,
                     metadata: None,
+                    target: None,
+                    role: None,
                 },
             ]
         );

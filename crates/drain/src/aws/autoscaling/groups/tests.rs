@@ -95,6 +95,7 @@ fn of_a_groups_members_those_that_wait_or_serve_are_kept() {
             name: GroupName(
                 "nomad-clients",
             ),
+            arn: "arn:aws:autoscaling:us-west-2:123456789012:autoScalingGroup:12345678-1234-1234-1234-123456789012:autoScalingGroupName/nomad-clients",
             tags: {
                 "nomad-drain": "",
                 "team": "R&D <core>",
@@ -119,15 +120,20 @@ fn of_a_groups_members_those_that_wait_or_serve_are_kept() {
                     "i-05b4f7d5be44822a6",
                 ),
             ],
+            retains_abandoned: false,
+            service_linked_role: None,
         },
         Group {
             name: GroupName(
                 "empty",
             ),
+            arn: "",
             tags: {},
             has_warm_pool: false,
             waiting: [],
             in_service: [],
+            retains_abandoned: false,
+            service_linked_role: None,
         },
     ]
     "#);
@@ -153,6 +159,23 @@ fn a_warm_pool_shows_by_its_configuration_or_by_its_size() {
     assert!(has("<WarmPoolSize>3</WarmPoolSize>"));
     assert!(!has("<WarmPoolSize>0</WarmPoolSize>"));
     assert!(!has(""));
+}
+
+#[test]
+fn a_group_may_retain_what_is_abandoned() {
+    let retains = |policy: &str| {
+        page(&format!("<member><AutoScalingGroupName>g</AutoScalingGroupName>{policy}</member>")).items[0]
+            .retains_abandoned
+    };
+    let policy = |word: &str| {
+        format!(
+            "<InstanceLifecyclePolicy><RetentionTriggers><TerminateHookAbandon>{word}</TerminateHookAbandon>\
+             </RetentionTriggers></InstanceLifecyclePolicy>"
+        )
+    };
+    assert!(retains(&policy("retain")));
+    assert!(!retains(&policy("terminate")));
+    assert!(!retains(""));
 }
 
 #[test]

@@ -1,0 +1,137 @@
+//! The doctor: a deployment in which everything is right, one thing broken at a time, and what is said of it.
+
+mod certificates;
+mod configuration;
+mod groups;
+mod nodes;
+mod nomad;
+mod pictures;
+mod token;
+
+use drain_lab::lab::{Deployment, Route};
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::stage::{GROUP, Ran, Stage, bare};
+
+/// The name of the function.
+const FUNCTION: &str = "nomad-drain";
+
+/// A lab in which everything is right, and somebody who may look at it.
+pub(crate) struct Clinic {
+    pub(crate) stage: Stage,
+    pub(crate) deployment: Deployment,
+}
+
+impl Clinic {
+    /// Everything right: a topic calls the function, a sweep runs, two instances have their nodes.
+    pub(crate) async fn open() -> Self {
+        Self::by(Route::TopicToFunction).await
+    }
+
+    /// The same, with another way from the hook to the function.
+    pub(crate) async fn by(route: Route) -> Self {
+        let stage = Stage::set_up().await;
+        for number in [1, 2] {
+            stage.add_worker(GROUP, number).unwrap();
+        }
+        let deployment = stage.deployed_by(route);
+        deployment.set_variable("AUTO_SCALING_GROUPS", GROUP);
+        Self { stage, deployment }
+    }
+
+    /// The doctor, with nothing in its environment but where AWS is and an operator's credentials.
+    pub(crate) fn doctor(&self, arguments: &[&str]) -> Command {
+        let mut all = vec!["doctor"];
+        all.extend(arguments);
+        let mut command = bare(&all);
+        let operator = self.stage.aws.account().operator();
+        command
+            .env("AWS_ENDPOINT_URL", self.stage.aws_url())
+            .env("AWS_REGION", &operator.region)
+            .env("AWS_ACCESS_KEY_ID", &operator.access_key_id)
+            .env("AWS_SECRET_ACCESS_KEY", &operator.secret_access_key)
+            .env("AWS_SESSION_TOKEN", &operator.session_token);
+        command
+    }
+
+    /// Has the deployed function looked at.
+    pub(crate) async fn examine(&self) -> Examination {
+        self.examine_with(&[]).await
+    }
+
+    /// The same, with these variables in the environment, which come before the function's.
+    pub(crate) async fn examine_with(&self, variables: &[(&str, &str)]) -> Examination {
+        let mut command = self.doctor(&["--function", FUNCTION, "--json"]);
+        command.envs(variables.iter().copied());
+        Examination::of(Ran::of(command).await)
+    }
+}
+
+/// What the doctor has said.
+#[derive(Debug)]
+pub(crate) struct Examination {
+    pub(crate) status: i32,
+    pub(crate) findings: Vec<Value>,
+}
+
+impl Examination {
+    #[track_caller]
+    pub(crate) fn of(ran: Ran) -> Self {
+        let document = ran.json();
+        assert_eq!(ran.err, "", "the result is on standard output alone");
+        let findings = document["findings"].as_array().unwrap().clone();
+        Self { status: ran.status, findings }
+    }
+
+    /// The codes of everything that is not as it should be, in order.
+    pub(crate) fn complaints(&self) -> Vec<&str> {
+        let wrong = self.findings.iter().filter(|finding| finding["severity"] != "ok");
+        wrong.map(|finding| finding["code"].as_str().unwrap()).collect()
+    }
+
+    /// The first finding with this code.
+    #[track_caller]
+    pub(crate) fn finding(&self, code: &str) -> &Value {
+        let found = self.findings.iter().find(|finding| finding["code"] == code);
+        found.unwrap_or_else(|| panic!("no {code}: {:?}", self.complaints()))
+    }
+
+    /// What a finding says is wrong, and what to do.
+    #[track_caller]
+    pub(crate) fn said(&self, code: &str) -> String {
+        let finding = self.finding(code);
+        let part = |name: &str| finding[name].as_str().unwrap_or_default().to_owned();
+        [part("about"), part("what"), part("todo"), part("command")].join("\n")
+    }
+
+    /// Fails unless exactly this is wrong, and the status says so.
+    #[track_caller]
+    pub(crate) fn complains_of(&self, codes: &[&str], status: i32) {
+        assert_eq!(self.complaints(), codes, "{:#?}", self.findings);
+        assert_eq!(self.status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_in_which_everything_is_right_is_fine() {
+    let clinic = Clinic::open().await;
+    let examined = clinic.examine().await;
+    // The lab's Nomad is reached without TLS, and on loopback nobody minds.
+    examined.complains_of(&[], 0);
+    for code in [
+        "credentials",
+        "function",
+        "group",
+        "timing",
+        "path",
+        "permissions",
+        "nomad",
+        "token",
+        "nodes",
+        "sweep",
+    ] {
+        examined.finding(code);
+    }
+    assert!(examined.said("path").contains("topic nomad-drain → nomad-drain"), "{}", examined.said("path"));
+}
