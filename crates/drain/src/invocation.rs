@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io::Write as _;
 use std::rc::Rc;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join;
 use jiff::Timestamp;
 
@@ -73,7 +74,8 @@ async fn invoke(
     metrics: Metrics,
 ) -> Result<Answer, Rc<Error>> {
     let handled = match ready {
-        Ok(installation) => installation.handle(event, context, &mut known).await,
+        // On the heap: futures within futures are types within types, and the compiler follows only so many of them.
+        Ok(installation) => installation.handle(event, context, &mut known).boxed_local().await,
         Err(error) => Err(error.clone().into()),
     };
     let happened = known.chronicle.so_far();
