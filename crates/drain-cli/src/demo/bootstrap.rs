@@ -32,8 +32,9 @@ pub(super) async fn build() -> anyhow::Result<PathBuf> {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_told_by_cargo)) {
         command.env_remove(name);
     }
-    let build = command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true).output();
-    let built = build.await.with_context(|| format!("{} could not be started", cargo.display()))?;
+    let build = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
+    let build = build.with_context(|| format!("{} could not be started", cargo.display()))?;
+    let built = build.wait_with_output().await.context("cargo's answer was not heard")?;
     if !built.status.success() {
         bail!("the function could not be built: cargo ended with {}", built.status);
     }
