@@ -29,13 +29,24 @@ pub(super) async fn build() -> anyhow::Result<PathBuf> {
         "bootstrap",
     ]);
     command.args(["--message-format", "json-render-diagnostics"]);
-    let build = command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true).output();
-    let built = build.await.with_context(|| format!("{} could not be started", cargo.display()))?;
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_told_by_cargo)) {
+        command.env_remove(name);
+    }
+    let build = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
+    let build = build.with_context(|| format!("{} could not be started", cargo.display()))?;
+    let built = build.wait_with_output().await.context("cargo's answer was not heard")?;
     if !built.status.success() {
         bail!("the function could not be built: cargo ended with {}", built.status);
     }
     executable(&built.stdout)
         .context("cargo built the function, but does not say where: name its binary with --bootstrap")
+}
+
+/// Whether Cargo sets a variable for the programs that it runs, as this one. Build scripts look at some of them, *ring*'s for
+/// one: it and everything above it would be built again, now, and next time without them.
+fn is_told_by_cargo(name: &str) -> bool {
+    let told = ["BIN_", "CRATE_", "MANIFEST_", "PKG_", "PRIMARY_PACKAGE", "TARGET_TMPDIR"];
+    name.strip_prefix("CARGO_").is_some_and(|name| told.iter().any(|told| name.starts_with(told)))
 }
 
 /// The binary of which Cargo's messages tell.
@@ -59,5 +70,17 @@ mod tests {
         );
         assert_eq!(executable(messages.as_bytes()), Some(PathBuf::from("/elsewhere/release/bootstrap")));
         assert_eq!(executable(b"no message\n"), None);
+    }
+
+    #[test]
+    fn what_cargo_tells_this_program_is_not_for_the_function() {
+        for told in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_BIN_EXE_nomad-drain"] {
+            assert!(is_told_by_cargo(told), "{told}");
+        }
+        for set in
+            ["CARGO", "CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_BUILD_JOBS", "CARGO_PROFILE_RELEASE_LTO"]
+        {
+            assert!(!is_told_by_cargo(set), "{set}");
+        }
     }
 }

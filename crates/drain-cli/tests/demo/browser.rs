@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::PLAYED;
 
-/// Widths in CSS pixels: a phone, and a screen.
-const WIDTHS: [u32; 2] = [390, 1280];
+/// Widths in CSS pixels: a small phone, a phone, and a screen. A scroll bar takes some of it.
+const WIDTHS: [u32; 3] = [360, 390, 1280];
 
 /// Chromium, or something that calls itself so: `CHROMIUM`, or by its usual names on `PATH`.
 fn chromium() -> Option<PathBuf> {
