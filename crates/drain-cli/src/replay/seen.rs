@@ -74,6 +74,7 @@ fn known_by(record: &Record) -> String {
                 (hold.ended, "its lifecycle action is over"),
                 (hold.paused, "paused"),
                 (hold.queued, "others drain first"),
+                (hold.by_hand, "seen through by hand"),
                 (hold.heartbeats_denied, "heartbeats are not permitted"),
                 (hold.heartbeats_failed, "heartbeats fail"),
                 (hold.completion_denied, "the completion is not permitted"),
