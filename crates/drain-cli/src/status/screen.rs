@@ -36,7 +36,9 @@ impl Paper {
 
     /// How something is drawn on it at this moment.
     pub(super) fn drawing(&self, now: Timestamp) -> Drawing {
-        Drawing { now, width: self.width, colours: self.colours }
+        // The last column stays free: after it, END_OF_LINE would erase what stands there, and some terminals wrap.
+        let width = if self.is_terminal { self.width.saturating_sub(1) } else { self.width };
+        Drawing { now, width, colours: self.colours }
     }
 }
 

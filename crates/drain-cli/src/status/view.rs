@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use drain::by_hand::{Overview, Seen};
 use drain_core::decide::{Action, Decision};
 use drain_core::ids::GroupName;
-use drain_core::observation::{NodeStatus, Nodes};
+use drain_core::observation::{NodeStatus, Nodes, SeenNode};
 use drain_core::reason::{Outcome, Reason};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -42,7 +42,8 @@ pub(super) struct Row {
     pub(super) state: String,
     /// The cluster of its node, if there are several.
     pub(super) nomad_cluster: Option<String>,
-    pub(super) nodes: Vec<Node>,
+    /// `None` if nobody can tell.
+    pub(super) nodes: Option<Vec<Node>>,
     pub(super) held_since: Option<Timestamp>,
     pub(super) held_for_s: Option<i64>,
     pub(super) drains_since: Option<Timestamp>,
@@ -147,16 +148,17 @@ fn add(rows: &mut Vec<Row>, row: Row) {
 impl Row {
     fn of(seen: &Seen, state: String) -> Self {
         let target = &seen.observation.target;
-        let nodes = match &seen.observation.nodes {
-            Nodes::Known(nodes) => nodes.as_slice(),
-            Nodes::Unknown(_) | Nodes::Absent | Nodes::Gone => &[],
-        };
-        let nodes = nodes.iter().map(|seen| Node {
+        let node = |seen: &SeenNode| Node {
             node_id: seen.node.id.to_string(),
             name: seen.node.name.clone(),
             status: status(seen.node.status),
             eligible: seen.node.eligible,
-        });
+        };
+        let nodes = match &seen.observation.nodes {
+            Nodes::Known(nodes) => Some(nodes.iter().map(node).collect()),
+            Nodes::Absent | Nodes::Gone => Some(Vec::new()),
+            Nodes::Unknown(_) => None,
+        };
         let left =
             seen.left_by_job().map(|jobs| jobs.into_iter().map(|(job, n)| (job.to_owned(), n)).collect());
         Self {
@@ -165,7 +167,7 @@ impl Row {
             lifecycle_hooks: target.hook.iter().map(ToString::to_string).collect(),
             state,
             nomad_cluster: seen.cluster.clone(),
-            nodes: nodes.collect(),
+            nodes,
             held_since: seen.held_since(),
             held_for_s: seen.held_since().map(|since| seen.at.duration_since(since).as_secs()),
             drains_since: seen.drains_since(),

@@ -138,7 +138,7 @@ async fn an_instance_without_a_node_is_shown_and_waited_for() {
         (&"waiting_for_node".into(), &serde_json::json!([]))
     );
     let text = stage.run(&["status"]).await.out;
-    assert!(text.contains("no node known") && text.contains("waiting: no node has joined"), "{text}");
+    assert!(text.contains("none") && text.contains("waiting: no node has joined"), "{text}");
 }
 
 #[tokio::test]
@@ -258,7 +258,8 @@ async fn without_a_terminal_each_look_is_a_line_and_a_failed_one_does_not_end_it
 /// The tool on a terminal, as `script` makes one; `None` where there is no such program.
 fn on_a_terminal(stage: &Stage, arguments: &[&str]) -> Option<tokio::process::Child> {
     let tool = stage.command(arguments);
-    let line = format!("{} {}", env!("CARGO_BIN_EXE_nomad-drain"), arguments.join(" "));
+    // Without `exec` it would be the shell that Ctrl-C ends.
+    let line = format!("exec {} {}", env!("CARGO_BIN_EXE_nomad-drain"), arguments.join(" "));
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env_clear();
     let variables = tool.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));

@@ -21,12 +21,12 @@ fn draining(number: u8) -> Row {
         lifecycle_hooks: vec!["nomad-drain-hook".to_owned()],
         state: "Terminating:Wait".to_owned(),
         nomad_cluster: None,
-        nodes: vec![Node {
+        nodes: Some(vec![Node {
             node_id: "6f0d3a52-6f5e-4a53-9d3c-0a1b2c3d4e5f".to_owned(),
             name: format!("worker-{number}"),
             status: "ready",
             eligible: false,
-        }],
+        }]),
         held_since: today("14:50:08"),
         held_for_s: Some(725),
         drains_since: today("14:50:10"),
@@ -61,7 +61,7 @@ fn troubled() -> Vec<Row> {
     };
     let without_node = Row {
         auto_scaling_group: batch,
-        nodes: vec![],
+        nodes: Some(vec![]),
         drains_since: None,
         deadline: None,
         next_heartbeat: None,
@@ -72,6 +72,17 @@ fn troubled() -> Vec<Row> {
         why: "no node is known for i-0123456789abcde08, and ON_NODE_NOT_FOUND is hold".to_owned(),
         ..draining(8)
     };
+    let unseen = Row {
+        nodes: None,
+        drains_since: None,
+        deadline: None,
+        next_heartbeat: today("15:02:11"),
+        allocations_left: None,
+        attention: Attention::Error,
+        reason: Some("nomad_unreachable"),
+        why: "nobody can tell what runs on i-0123456789abcde03".to_owned(),
+        ..draining(3)
+    };
     let empty = Row {
         allocations_left: Some(BTreeMap::new()),
         decision: "complete",
@@ -80,7 +91,7 @@ fn troubled() -> Vec<Row> {
             .to_owned(),
         ..draining(2)
     };
-    vec![held_long, without_node, draining(1), empty]
+    vec![held_long, without_node, draining(1), empty, unseen]
 }
 
 fn view(instances: Vec<Row>) -> View {
@@ -142,7 +153,7 @@ fn problems_and_what_the_limit_leaves_out_are_told() {
 #[test]
 fn long_names_are_cut_in_a_table_and_shown_in_full_elsewhere() {
     let mut row = draining(1);
-    row.nodes[0].name = "ip-10-0-112-134.eu-west-1.compute.internal".to_owned();
+    row.nodes.as_mut().unwrap()[0].name = "ip-10-0-112-134.eu-west-1.compute.internal".to_owned();
     row.state = "Warmed:Terminating:Wait".to_owned();
     let jobs = ["web", "api", "report", "ingest", "cache"].map(|job| (format!("prod-{job}"), 3));
     row.allocations_left = Some(BTreeMap::from(jobs));

@@ -27,13 +27,13 @@ pub(super) fn until(moment: Timestamp, now: Timestamp) -> String {
 
 /// A moment and how long ago it was.
 pub(super) fn ago(moment: Timestamp, now: Timestamp) -> String {
-    format!("{} ({} ago)", exact(moment, now), long(now.duration_since(moment)))
+    format!("{} UTC ({} ago)", exact(moment, now), long(now.duration_since(moment)))
 }
 
 /// A moment on the clock, with its date if that is not today's.
 pub(super) fn exact(moment: Timestamp, now: Timestamp) -> String {
     let date = |moment: Timestamp| moment.to_zoned(TimeZone::UTC).date();
-    let format = if date(moment) == date(now) { "%H:%M:%SZ" } else { "%b %d %H:%MZ" };
+    let format = if date(moment) == date(now) { "%H:%M:%S" } else { "%b %d %H:%M" };
     moment.strftime(format).to_string()
 }
 
@@ -52,9 +52,9 @@ mod tests {
     #[test]
     fn a_moment_of_another_day_has_its_date() {
         let now: Timestamp = "2026-11-29T00:01:00Z".parse().unwrap();
-        assert_eq!(exact("2026-11-29T00:00:59Z".parse().unwrap(), now), "00:00:59Z");
-        assert_eq!(exact("2026-11-28T23:59:59Z".parse().unwrap(), now), "Nov 28 23:59Z");
-        assert_eq!(ago("2026-11-28T23:59:00Z".parse().unwrap(), now), "Nov 28 23:59Z (2m 0s ago)");
+        assert_eq!(exact("2026-11-29T00:00:59Z".parse().unwrap(), now), "00:00:59");
+        assert_eq!(exact("2026-11-28T23:59:59Z".parse().unwrap(), now), "Nov 28 23:59");
+        assert_eq!(ago("2026-11-28T23:59:00Z".parse().unwrap(), now), "Nov 28 23:59 UTC (2m 0s ago)");
     }
 
     #[test]

@@ -34,8 +34,7 @@ pub(super) fn wrap(text: &str, room: usize, indent: usize) -> Vec<String> {
     lines(&words, room, indent, 1, 0)
 }
 
-/// Pieces in lines, each indented, with space between them and, if they are shorter than `column`, below each other. Empty
-/// ones are left out.
+/// Pieces in lines, each indented, with space between them, in columns that are `column` wide. Empty ones are left out.
 pub(super) fn flow(pieces: &[String], room: usize, indent: usize, column: usize) -> Vec<String> {
     let pieces: Vec<&str> = pieces.iter().map(String::as_str).filter(|piece| !piece.is_empty()).collect();
     lines(&pieces, room, indent, 2, column)
@@ -46,7 +45,9 @@ fn lines(pieces: &[&str], room: usize, indent: usize, gap: usize, column: usize)
     let room = room.saturating_sub(indent).max(1);
     let (mut lines, mut line) = (Vec::new(), String::new());
     for piece in pieces {
-        let padding = if line.is_empty() { 0 } else { gap + column.saturating_sub(width(&line)) };
+        let taken = width(&line);
+        let stop = (taken + gap).next_multiple_of(if column == 0 { 1 } else { column + gap });
+        let padding = if line.is_empty() { 0 } else { stop - taken };
         if !line.is_empty() && width(&line) + padding + width(piece) > room {
             lines.push(std::mem::take(&mut line));
         } else {
@@ -78,7 +79,7 @@ mod tests {
     fn pieces_stand_below_each_other() {
         let pieces =
             ["one".to_owned(), "two".to_owned(), String::new(), "three".to_owned(), "four".to_owned()];
-        assert_eq!(flow(&pieces, 20, 0, 8), ["one       two", "three     four"]);
+        assert_eq!(flow(&pieces, 18, 0, 8), ["one       two", "three     four"]);
     }
 
     #[test]
