@@ -14,6 +14,7 @@ mod http;
 mod identity;
 pub(crate) mod ids;
 mod instance;
+mod instances;
 mod journey;
 mod lifecycle;
 mod notification;
@@ -154,9 +155,7 @@ impl Aws {
 
     /// An instance, alive or not.
     pub fn instance(&self, id: &str) -> Option<Instance> {
-        self.look(|state| {
-            state.instances.iter().map(|held| &held.instance).find(|instance| instance.id == id).cloned()
-        })
+        self.look(|state| state.instances.get(id).map(|held| held.instance.clone()))
     }
 
     /// Whether the role may make this call now, group or no group: `autoscaling:DescribeWarmPool`. Over HTTP every call
@@ -203,10 +202,7 @@ impl Aws {
 
     /// The lifecycle action that holds an instance.
     pub fn lifecycle_action(&self, id: &str) -> Option<LifecycleAction> {
-        self.look(|state| {
-            let held = state.instances.iter().find(|held| held.instance.id == id)?;
-            held.action().cloned()
-        })
+        self.look(|state| state.instances.get(id)?.action().cloned())
     }
 
     /// A group's history, the oldest line first.
