@@ -7,6 +7,7 @@
 //! lab's clock, in order and each at its own moment (`timeline`). [`Nomad::run`] only looks in time.
 
 mod acl;
+mod agenda;
 mod caller;
 mod cluster;
 mod drainer;
