@@ -3,14 +3,20 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 mod build;
+mod callgrind;
+mod check;
 mod cold;
 mod cost;
 mod ground;
 mod held;
 mod ladder;
 mod machine;
+mod process;
+mod quota;
 mod report;
+mod runtime_api;
 mod size;
+mod stage;
 mod statistics;
 mod units;
 mod warm;
@@ -48,6 +54,14 @@ struct Arguments {
 enum Command {
     /// Write the page again from target/bench/results.json, without measuring.
     Render,
+    /// Fail if the function is more than 5 % larger, or takes more than 5 % more instructions, than recorded.
+    Check {
+        /// Compare with this instead of bench/recorded.json.
+        #[arg(long, value_name = "FILE")]
+        recorded: Option<PathBuf>,
+    },
+    /// Record size and instructions in bench/recorded.json, for machines of this architecture.
+    Record,
 }
 
 /// What is measured, in this order.
@@ -99,12 +113,14 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let workspace = build::workspace()?;
-    match arguments.command {
+    match &arguments.command {
         None => measure(&workspace, arguments).await,
         Some(Command::Render) => {
             let results = Results::read(&whole_run(&workspace))?;
             write_page(&results, arguments.out.as_deref().unwrap_or(&workspace.join("docs")))
         }
+        Some(Command::Check { recorded }) => check::check(&workspace, recorded.as_deref()).await,
+        Some(Command::Record) => check::record(&workspace).await,
     }
 }
 
@@ -115,7 +131,8 @@ async fn measure(workspace: &Path, arguments: &Arguments) -> anyhow::Result<()> 
     } else {
         arguments.only.iter().copied().collect()
     };
-    let ground = Ground::prepare(workspace, wanted.contains(&Measurement::Cold))?;
+    let old_way = wanted.contains(&Measurement::Cold);
+    let ground = Ground::prepare(workspace, old_way)?;
     let mut sections = Vec::new();
     for measurement in wanted {
         let name =

@@ -1,10 +1,232 @@
-//! To be measured.
+//! The warm path: from an event to the drain's POST in a process that has seen others.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use drain_lab::journal::Entry;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::callgrind::{self, idle, instructions, short};
 use crate::ground::Ground;
-use crate::report::Section;
+use crate::process::{Process, Program, cpu_ns};
+use crate::report::{Section, Table, Target};
+use crate::runtime_api::RuntimeApi;
+use crate::stage::{Certificates, Stage};
+use crate::statistics::{median, percentile};
+use crate::units::{count, milliseconds, number, times};
 
-/// Measures it.
-#[expect(clippy::unused_async, reason = "nothing is measured yet")]
-pub(crate) async fn measure(_ground: &Ground) -> anyhow::Result<Section> {
-    Ok(Section::new("warm", "To be measured"))
+/// Events of which nothing is counted: the first reads the token and opens connections.
+const FIRST: usize = 10;
+
+/// Events that are counted.
+const EVENTS: usize = 100;
+
+/// Events in the shorter of two runs whose instructions are compared; the other has twice as many.
+const IN_VALGRIND: u32 = 10;
+
+/// After this a process hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Warm {
+    /// From an event's answer by the Runtime API to the drain's POST.
+    drain_ms: Vec<f64>,
+    /// CPU of one event, from its poll to the next.
+    cpu_ms: f64,
+    /// The calls before the drain's POST of an event, itself included, each with how many of one event.
+    calls: BTreeMap<String, f64>,
+    instructions: Option<Instructions>,
+}
+
+/// How many instructions something takes.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Instructions {
+    function_init: u64,
+    floor_init: u64,
+    event: u64,
+}
+
+/// Gives events to one process, and to others in valgrind.
+pub(crate) async fn measure(ground: &Ground) -> anyhow::Result<Section> {
+    let certificates = Certificates::make(ground.scratch.path())?;
+    let mut warm = by_the_clock(ground, &certificates).await?;
+    if callgrind::valgrind().is_some() {
+        let scratch = ground.scratch.path();
+        let of = |program, events| instructions(program, events, &certificates, scratch);
+        let function_init = of(&ground.function, 0).await?;
+        let floor_init = of(&ground.floor, 0).await?;
+        let event = per_event(&ground.function, &certificates, scratch).await?;
+        warm.instructions = Some(Instructions { function_init, floor_init, event });
+    }
+    Ok(section(&warm))
+}
+
+/// The instructions of one event in a warm process: twice as many events take so many more.
+pub(crate) async fn per_event(
+    function: &std::path::Path,
+    certificates: &Certificates,
+    scratch: &std::path::Path,
+) -> anyhow::Result<u64> {
+    let some = instructions(function, IN_VALGRIND, certificates, scratch).await?;
+    let twice = instructions(function, 2 * IN_VALGRIND, certificates, scratch).await?;
+    Ok(twice.saturating_sub(some) / u64::from(IN_VALGRIND))
+}
+
+async fn by_the_clock(ground: &Ground, certificates: &Certificates) -> anyhow::Result<Warm> {
+    let stage = Stage::start(certificates).await?;
+    let workers = stage.add_workers(u32::try_from(FIRST + EVENTS)?, Duration::from_hours(9))?;
+    let mut api = RuntimeApi::open().await?;
+    let mut variables = stage.variables(api.address(), 128);
+    short(&mut variables);
+    let program = Program { path: ground.function.clone(), arguments: vec![], variables };
+    let process = Process::start(&program, None, Duration::ZERO).await?;
+    let id = process.id()?;
+    let mut poll = api.poll(PATIENCE).await?;
+    let (mut begun, mut cpu_before) = (Vec::new(), 0);
+    for (number, worker) in workers.iter().enumerate() {
+        if number == FIRST {
+            idle(id).await?;
+            cpu_before = cpu_ns(id)?;
+        }
+        let event = stage.terminate(worker)?;
+        begun.push(Timestamp::now());
+        poll.give(event);
+        poll = api.poll(PATIENCE).await?;
+    }
+    idle(id).await?;
+    let cpu_ns = cpu_ns(id)?.saturating_sub(cpu_before);
+    drop(poll);
+    process.kill().await;
+    let counted = begun.get(FIRST..).unwrap_or_default();
+    let since = *counted.first().context("no event")?;
+    let calls: Vec<Entry> = stage.calls().into_iter().filter(|call| call.at >= since).collect();
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    let cpu_ms = cpu_ns as f64 / 1e6 / EVENTS as f64;
+    Ok(Warm { drain_ms: delays(counted, &calls), cpu_ms, calls: per(EVENTS, &calls), instructions: None })
+}
+
+/// From each event to the first drain after it, in milliseconds.
+fn delays(begun: &[Timestamp], calls: &[Entry]) -> Vec<f64> {
+    let drains = |since| calls.iter().find(|call| call.what == crate::stage::DRAIN && call.at >= since);
+    let delay = |&since: &Timestamp| Some(drains(since)?.at.duration_since(since).as_secs_f64() * 1000.0);
+    begun.iter().filter_map(delay).collect()
+}
+
+/// How often each call is made for one of so many events.
+fn per(events: usize, calls: &[Entry]) -> BTreeMap<String, f64> {
+    let mut all: BTreeMap<String, f64> = BTreeMap::new();
+    for call in calls {
+        *all.entry(call.what.clone()).or_default() += 1.0;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "there are few events")]
+    all.values_mut().for_each(|calls| *calls /= events as f64);
+    all
+}
+
+fn section(warm: &Warm) -> Section {
+    let Warm { drain_ms, cpu_ms, calls, instructions } = warm;
+    let mut section = Section::new("warm", "Warm path");
+    let is_aws = |what: &str| !what.contains(' ');
+    let sum =
+        |of_aws: bool| calls.iter().filter(|(what, _)| is_aws(what) == of_aws).map(|(_, n)| n).sum::<f64>();
+    section.headlines.push(format!(
+        "A warm process makes {} calls to Nomad for an event, the drain's POST among them, and {} to AWS.",
+        number(sum(false)),
+        number(sum(true))
+    ));
+    section.headlines.push(format!(
+        "It posts the drain {} after the event (median), and uses {} of CPU for an event.",
+        milliseconds(median(drain_ms)),
+        milliseconds(*cpu_ms)
+    ));
+    let plain = |value: f64| format!("{} calls", number(value));
+    section.targets.push(Target::at_most("Calls to Nomad for a warm event", 3.0, sum(false), plain));
+    section.targets.push(Target::at_most("Calls to AWS for a warm event", 0.0, sum(true), plain));
+
+    let mut table = Table::new("Calls of one event", &["call", "how many"]);
+    for (what, often) in calls {
+        table.row([format!("`{what}`"), number(*often)]);
+    }
+    section.tables.push(table);
+    let mut table = Table::new("One event", &["", "measured"]);
+    table.row(["event to drain, median".to_owned(), milliseconds(median(drain_ms))]);
+    table.row([
+        "event to drain, nine of ten are faster than".to_owned(),
+        milliseconds(percentile(drain_ms, 0.9)),
+    ]);
+    table.row(["CPU".to_owned(), milliseconds(*cpu_ms)]);
+    if let Some(instructions) = instructions {
+        table.row(["instructions".to_owned(), count(instructions.event)]);
+    }
+    section.tables.push(table);
+    let how_instructions = match instructions {
+        Some(Instructions { function_init, floor_init, .. }) => {
+            #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+            let ratio = *function_init as f64 / *floor_init as f64;
+            let mut table = Table::new(
+                "Instructions from the start to the first poll",
+                &["against the floor", "this function", "the floor"],
+            );
+            table.row([times(ratio), count(*function_init), count(*floor_init)]);
+            section.tables.push(table);
+            format!(
+                "Instructions are those of `valgrind --tool=callgrind`, in user space, loader and C library included. Those of an event \
+                 are the difference of a run with {IN_VALGRIND} events and one with {} events, divided by {IN_VALGRIND}.",
+                2 * IN_VALGRIND
+            )
+        }
+        None => "Instructions were not counted: valgrind is not installed.".to_owned(),
+    };
+    section.how = vec![
+        format!(
+            "One process gets {} events, one after the other, each the SNS message of another instance that ends; of the first \
+             {FIRST} nothing is counted. `EVENT_LINGER` is 1 ms, so that it answers when the drain has begun and does not watch it. \
+             The delay is that from the event's answer by the Runtime API to the drain's POST as the emulated Nomad server reads \
+             it, over TLS connections that stay open. CPU is that of all its threads in `/proc`, from the counted events' first to \
+             their last, divided by {EVENTS}.",
+            FIRST + EVENTS
+        ),
+        how_instructions,
+    ];
+    section.data = json!(warm);
+    section
+}
+
+#[cfg(test)]
+mod tests {
+    use drain_lab::clock::Clock;
+    use drain_lab::journal::{Journal, System};
+
+    use super::*;
+
+    #[test]
+    fn an_event_ends_with_the_first_drain_after_it() {
+        let start: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
+        let clock = Clock::stopped_at(start);
+        let journal = Journal::new(clock.clone());
+        let mut begun = Vec::new();
+        for delay in [3, 5] {
+            clock.advance(Duration::from_secs(1));
+            begun.push(clock.now());
+            journal.call(System::Nomad, "GET /v1/nodes", "", "");
+            clock.advance(Duration::from_millis(delay));
+            journal.call(System::Nomad, crate::stage::DRAIN, "", "");
+        }
+        let calls = journal.entries();
+        assert_eq!(delays(&begun, &calls), [3.0, 5.0]);
+        assert_eq!(per(2, &calls)["GET /v1/nodes"], 1.0);
+    }
+
+    #[test]
+    fn a_call_to_aws_breaks_a_promise() {
+        let calls = [("GET /v1/nodes", 1.0), (crate::stage::DRAIN, 1.0), ("GetParameter", 0.5)];
+        let calls = calls.map(|(what, often)| (what.to_owned(), often)).into();
+        let warm = Warm { drain_ms: vec![2.0], cpu_ms: 0.5, calls, instructions: None };
+        let targets: Vec<bool> = section(&warm).targets.iter().map(|target| target.met).collect();
+        assert_eq!(targets, [true, false]);
+    }
 }
