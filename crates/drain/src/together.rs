@@ -9,16 +9,25 @@ use drain_core::observation::{Cause, Errand, Hold, LastDrain, Member, Node, Node
 use drain_core::policy::Policy;
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 use crate::error::Error;
 use crate::later;
-use crate::reconcile::{Found, Rules, Subject, reconcile};
+use crate::reconcile::{Found, Rules, Subject, Turn, reconcile};
 use crate::report::ReportEntry;
 use crate::world::{Account as _, World};
 
 /// Instances whose nodes are looked up together.
 const TOGETHER: usize = 100;
+
+/// Instances that are being begun at the same time. Further ones are looked up as these have begun: so the first drains are
+/// posted at once, however many there are; what was read of a node is not old when its drain is posted; and if the time
+/// runs out, some have been begun, and not all of them looked up in vain.
+const BEGUN_TOGETHER: usize = 3 * TOGETHER;
+
+/// More instances than there can be.
+const EVERYBODY: usize = Semaphore::MAX_PERMITS / 2;
 
 /// An instance that something has to be done for.
 #[derive(Clone, Debug)]
@@ -36,8 +45,8 @@ pub(crate) struct Asked {
 /// What became of one of them. A failure may be that of many.
 pub(crate) type Became = Result<Vec<ReportEntry>, Rc<Error>>;
 
-/// Looks the nodes of all instances up in as few calls as there can be, and sees each instance through, all at once:
-/// none waits for another. Answers are in the order of the questions.
+/// Looks the nodes of all instances up in as few calls as there can be, and sees each instance through: none waits for the
+/// end of another, and of [`BEGUN_TOGETHER`] none for its beginning. Answers are in the order of the questions.
 pub(crate) async fn see_through(world: &impl World, rules: &Rules<'_>, asked: Vec<Asked>) -> Vec<Became> {
     let mut pieces: Vec<Vec<Asked>> = Vec::new();
     for one in asked {
@@ -46,24 +55,61 @@ pub(crate) async fn see_through(world: &impl World, rules: &Rules<'_>, asked: Ve
             _ => pieces.push(vec![one]),
         }
     }
-    let looked_up = join_all(pieces.into_iter().map(|piece| look_up(world, rules, piece))).await;
-    let mut subjects: Vec<Result<Subject, Rc<Error>>> = looked_up.into_iter().flatten().collect();
     if rules.looks.sweeping && rules.policy.max_drains_per_group.is_some() {
+        // Whose turn it is can only be said when all are known.
+        let looked_up = join_all(pieces.into_iter().map(|piece| look_up(world, rules, piece))).await;
+        let mut subjects: Vec<_> = looked_up.into_iter().flatten().collect();
         queue(world, rules, &mut subjects).await;
+        let seen =
+            subjects.into_iter().map(|subject| see_one_through(world, rules, subject, Turn::default()));
+        return join_all(seen).await;
     }
-    join_all(subjects.into_iter().map(|subject| async move {
-        let subject = subject?;
-        let target = &subject.target;
-        let span = tracing::error_span!(
-            "drain",
-            instance_id = %target.instance,
-            auto_scaling_group = target.group.as_ref().map(tracing::field::display),
-            lifecycle_hook = target.hook.as_ref().map(tracing::field::display),
-            node_id = tracing::field::Empty,
-        );
-        reconcile(world, rules, subject).instrument(span).await.map_err(Rc::new)
-    }))
-    .await
+    let turns = Semaphore::new(BEGUN_TOGETHER);
+    let seen = pieces.into_iter().map(|piece| see_piece_through(world, rules, piece, &turns));
+    join_all(seen).await.into_iter().flatten().collect()
+}
+
+/// Looks the nodes of some instances up when it is their turn, and sees each through.
+async fn see_piece_through(
+    world: &impl World,
+    rules: &Rules<'_>,
+    piece: Vec<Asked>,
+    turns: &Semaphore,
+) -> Vec<Became> {
+    // The semaphore is never closed.
+    let mut permits = turns.acquire_many(u32::try_from(piece.len()).unwrap_or(u32::MAX)).await.ok();
+    let subjects = look_up(world, rules, piece).await;
+    let failed = |subject: &Result<Subject, _>| {
+        subject.as_ref().is_ok_and(|subject| matches!(subject.found, Found::Failed(_)))
+    };
+    if subjects.iter().any(failed) {
+        // Where nothing can be begun the others are not kept waiting: they need their heartbeats.
+        turns.add_permits(EVERYBODY.saturating_sub(turns.available_permits()));
+    }
+    let seen = subjects.into_iter().map(|subject| {
+        let turn = Turn::of(permits.as_mut().and_then(|permits| permits.split(1)));
+        see_one_through(world, rules, subject, turn)
+    });
+    join_all(seen).await
+}
+
+/// Sees one instance through; a lookup that failed is its end.
+async fn see_one_through(
+    world: &impl World,
+    rules: &Rules<'_>,
+    subject: Result<Subject, Rc<Error>>,
+    turn: Turn<'_>,
+) -> Became {
+    let subject = subject?;
+    let target = &subject.target;
+    let span = tracing::error_span!(
+        "drain",
+        instance_id = %target.instance,
+        auto_scaling_group = target.group.as_ref().map(tracing::field::display),
+        lifecycle_hook = target.hook.as_ref().map(tracing::field::display),
+        node_id = tracing::field::Empty,
+    );
+    reconcile(world, rules, subject, turn).instrument(span).await.map_err(Rc::new)
 }
 
 /// Looks the nodes of some instances up. A failure is the answer for each of them; a sweep keeps them alive instead.
