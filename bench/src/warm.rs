@@ -147,7 +147,7 @@ fn section(warm: &Warm) -> Section {
     let mut section = Section::new("warm", "Warm path");
     let is_aws = |what: &str| !what.contains(' ');
     let sum =
-        |of_aws: bool| calls.iter().filter(|(what, _)| is_aws(what) == of_aws).map(|(_, n)| n).sum::<f64>();
+        |of_aws: bool| before.iter().filter(|(what, _)| is_aws(what) == of_aws).map(|(_, n)| n).sum::<f64>();
     section.headlines.push(format!(
         "From an event to the drain's POST a warm process makes {} calls to Nomad, the POST among them, and {} to AWS.",
         number(sum(false)),
