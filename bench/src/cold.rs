@@ -15,7 +15,7 @@ use crate::report::Section;
 use crate::stage::Certificates;
 use trial::{Programs, Trial};
 
-/// Starts of the old way at each size. Of the others, which take a hundredth of its time, there are twice as many.
+/// Starts of each at each size; of the function and the floor, whose ratio is small, there are twice as many.
 const STARTS: usize = 20;
 
 /// The sizes of functions, in MB of memory.
@@ -29,13 +29,16 @@ const BUSY: f64 = 0.3;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Contestant {
+    /// Called by the hook's topic and by nobody else, as the old way is.
     Function,
+    /// Deployed as the templates do, with a sweep: what it does depends on the group too.
+    FunctionWithSweep,
     Floor,
     OldWay,
 }
 
 impl Contestant {
-    const ALL: [Self; 3] = [Self::Function, Self::Floor, Self::OldWay];
+    const ALL: [Self; 4] = [Self::Function, Self::FunctionWithSweep, Self::Floor, Self::OldWay];
 }
 
 /// What was measured of one contestant at one size, in milliseconds from its start.
@@ -85,6 +88,7 @@ async fn at_size(
     let round = [
         Contestant::Function,
         Contestant::Floor,
+        Contestant::FunctionWithSweep,
         Contestant::OldWay,
         Contestant::Floor,
         Contestant::Function,

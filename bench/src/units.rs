@@ -5,7 +5,8 @@ pub(crate) fn number(value: f64) -> String {
     if value.is_nan() {
         return "–".to_owned();
     }
-    let size = value.abs();
+    // The sum of nothing is -0.
+    let (value, size) = (value + 0.0, value.abs());
     let text = match size {
         _ if size >= 99.95 || size == 0.0 => format!("{value:.0}"),
         _ if size >= 9.995 => format!("{value:.1}"),
@@ -69,6 +70,7 @@ mod tests {
             told,
             ["0", "0.0123", "0.50", "1.00", "1.23", "10.0", "12.3", "123", "1,234", "-1,234,567", "–"]
         );
+        assert_eq!(number(-0.0), "0");
         assert_eq!(count(15_000), "15,000");
         assert_eq!(
             [milliseconds(3.14), seconds(0.25), megabytes(1_884_136.0), times(40.0)],

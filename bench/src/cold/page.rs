@@ -78,7 +78,7 @@ pub(super) fn section(all: &[Samples], without_quotas: Option<&str>) -> Section 
     section.tables.push(table);
     let mut table = Table::new(
         "From the process's start to the drain's POST: medians (and nine of ten are faster than), in ms",
-        &["CPU of", "faster than the old way", "this function", "the old way"],
+        &["CPU of", "faster than the old way", "this function", "the same with a sweep", "the old way"],
     );
     for &size in &sizes {
         let ms = |one| format!("{} ({})", number(drain(one, size)), number(late(one, size)));
@@ -156,7 +156,7 @@ fn how(without_quotas: Option<&str>) -> Vec<String> {
     };
     vec![
         format!(
-            "{STARTS} starts of the old way at each size, and {} of each of the others, in turn, after one that is not counted. The clock starts when a waiting \
+            "{STARTS} starts of each at each size, and {} of the function and the floor, in turn, after one that is not counted. The clock starts when a waiting \
              shell is told to become the program, so that fork is not counted and `exec` is. It ends when the Runtime API is \
              asked for the first event, and when the drain's POST is read by the emulated Nomad server. Every start has an \
              account and a cluster of its own, on loopback: there is no network in these figures.",
@@ -166,7 +166,8 @@ fn how(without_quotas: Option<&str>) -> Vec<String> {
         "Every call but those of the Runtime API, which Lambda serves over plain HTTP, is HTTPS with a full handshake: TLS 1.3, \
          ECDSA P-256 certificates made for the run. The function is told their authority by `AWS_CA_BUNDLE` and \
          `NOMAD_CACERT`; without the former it would take the public authorities that are built in. It calls SSM for the token \
-         and the servers of Nomad for the node, the node again, and the drain: two handshakes. The old way calls SSM, EC2, the \
+         and the servers of Nomad for the node, the node again, and the drain: two handshakes. With a sweep it asks Auto Scaling \
+         for the group and its hooks before. The old way calls SSM, EC2, the \
          agent on the instance, and the servers of Nomad: four. As its predecessor did, it checks no certificate of Nomad's. \
          The random sleep of 1 to 30 s with which its predecessor began is left out."
             .to_owned(),
@@ -211,6 +212,9 @@ mod tests {
         let section = section(&whole, Some("it has no control groups"));
         assert_eq!(section.targets.len(), 2);
         assert!(section.how.iter().any(|text| text.contains("it has no control groups")));
-        assert_eq!(section.tables[1].rows, [["the whole machine", "90.0 ×", "10.0 (60.0)", "900 (950)"]]);
+        assert_eq!(
+            section.tables[1].rows,
+            [["the whole machine", "90.0 ×", "10.0 (60.0)", "– (–)", "900 (950)"]]
+        );
     }
 }

@@ -74,6 +74,10 @@ impl Trial {
         variables.insert("NOMAD_AGENT_URL".into(), agent_url.into());
         let program = match contestant {
             Contestant::Function => Program { path: programs.function.clone(), arguments: vec![], variables },
+            Contestant::FunctionWithSweep => {
+                Stage::swept(&mut variables);
+                Program { path: programs.function.clone(), arguments: vec![], variables }
+            }
             Contestant::Floor => Program { path: programs.floor.clone(), arguments: vec![], variables },
             Contestant::OldWay => {
                 old_way(&mut variables, &programs.baseline);
