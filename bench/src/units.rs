@@ -19,6 +19,11 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
+/// A round number, without digits that say nothing.
+pub(crate) fn whole(value: f64) -> String {
+    thousands(&format!("{:.0}", value + 0.0))
+}
+
 /// A number of things.
 pub(crate) fn count(value: u64) -> String {
     thousands(&value.to_string())
@@ -71,7 +76,7 @@ mod tests {
             ["0", "0.0123", "0.50", "1.00", "1.23", "10.0", "12.3", "123", "1,234", "-1,234,567", "–"]
         );
         assert_eq!(number(-0.0), "0");
-        assert_eq!(count(15_000), "15,000");
+        assert_eq!([count(15_000), whole(15_000.0), whole(10.0)], ["15,000", "15,000", "10"]);
         assert_eq!(
             [milliseconds(3.14), seconds(0.25), megabytes(1_884_136.0), times(40.0)],
             ["3.14 ms", "0.25 s", "1.88 MB", "40.0 ×"]
