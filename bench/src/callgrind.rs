@@ -12,7 +12,7 @@ use crate::runtime_api::RuntimeApi;
 use crate::stage::{Certificates, Stage};
 
 /// A program in valgrind is fifty times slower.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Valgrind, if it is installed.
 pub(crate) fn valgrind() -> Option<PathBuf> {

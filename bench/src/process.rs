@@ -65,7 +65,7 @@ impl Process {
         let mut first = String::new();
         let ready = tokio::time::timeout(PATIENCE, stdout.read_line(&mut first)).await;
         if !matches!(ready, Ok(Ok(_))) || first.trim() != "ready" {
-            bail!("the shell cannot join {:?}", quota);
+            bail!("the shell cannot join {quota:?}");
         }
         let output = tokio::spawn(async move {
             let (mut out, mut err) = (Vec::new(), Vec::new());

@@ -20,7 +20,7 @@ const PEAK_BYTES: f64 = 10e6;
 const ZIP_BYTES: f64 = 2.5e6;
 
 /// After this a process hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Zips the program as the package does.
 const ZIP: &str = "import sys; sys.path.insert(0, sys.argv[1]); sys.dont_write_bytecode = True

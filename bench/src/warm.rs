@@ -188,7 +188,7 @@ fn section(warm: &Warm) -> Section {
     }
     section.tables.push(table);
     let mut table = Table::new("One event", &["", "measured", "with a sweep"]);
-    let figures: [(&str, &dyn Fn(&Clocked) -> f64); 3] = [
+    let figures: [Figure<'_>; 3] = [
         ("event to drain, median", &|one| median(&one.drain_ms)),
         ("event to drain, nine of ten are faster than", &|one| percentile(&one.drain_ms, 0.9)),
         ("CPU", &|one| one.cpu_ms),
@@ -213,6 +213,9 @@ fn section(warm: &Warm) -> Section {
     section.data = json!(warm);
     section
 }
+
+/// What is called what, and how to get it.
+type Figure<'a> = (&'a str, &'a dyn Fn(&Clocked) -> f64);
 
 /// Adds the instructions to the page, and how they were counted.
 fn counted(section: &mut Section, instructions: Instructions) {

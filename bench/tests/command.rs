@@ -1,5 +1,7 @@
 //! What the command says when it cannot do what it is asked.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
 use std::process::{Command, Output};
 
 fn run(arguments: &[&str]) -> Output {

@@ -203,6 +203,7 @@ fn escape(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "halves and zeros are exact")]
 mod tests {
     use super::*;
 
