@@ -82,7 +82,8 @@ pub(super) fn section(all: &[Samples], without_quotas: Option<&str>) -> Section 
     );
     for &size in &sizes {
         let ms = |one| format!("{} ({})", number(drain(one, size)), number(late(one, size)));
-        table.row([name(size), times(to_old_way(size)), ms(Contestant::Function), ms(Contestant::OldWay)]);
+        let all = [Contestant::Function, Contestant::FunctionWithSweep, Contestant::OldWay].map(ms);
+        table.row([name(size), times(to_old_way(size))].into_iter().chain(all));
     }
     section.tables.push(table);
     section.plots.push(plot(
@@ -114,7 +115,8 @@ type Figure<'a> = (&'a str, &'a dyn Fn(Option<u32>) -> f64);
 #[expect(clippy::cast_precision_loss, reason = "there are few sizes")]
 fn plot(file: &str, title: &str, sizes: &[Option<u32>], figures: &[Figure<'_>]) -> Plot {
     let points = |of: &dyn Fn(Option<u32>) -> f64| {
-        sizes.iter().enumerate().map(|(place, &size)| (place as f64, of(size))).collect()
+        let points = sizes.iter().enumerate().map(|(place, &size)| (place as f64, of(size)));
+        points.filter(|point| point.1.is_finite()).collect()
     };
     let series = figures.iter().map(|(name, of)| Series { name: (*name).to_owned(), points: points(*of) });
     Plot {
