@@ -51,7 +51,7 @@ pub(crate) async fn measure(ground: &Ground) -> anyhow::Result<Section> {
     let mut variables = stage.variables(api.address(), 128);
     variables.insert("POLL_INTERVAL".into(), "200ms".into());
     let program = Program { path: ground.function.clone(), arguments: vec![], variables };
-    let process = Process::start(&program, None, Duration::ZERO).await?;
+    let process = Process::spawn(&program)?;
     let id = process.id()?;
     let poll = api.poll(PATIENCE).await?;
     let at_first_poll = memory(id, "VmHWM")?;

@@ -106,7 +106,7 @@ async fn by_the_clock(
         Stage::swept(&mut variables);
     }
     let program = Program { path: ground.function.clone(), arguments: vec![], variables };
-    let process = Process::start(&program, None, Duration::ZERO).await?;
+    let process = Process::spawn(&program)?;
     let id = process.id()?;
     let mut poll = api.poll(PATIENCE).await?;
     let (mut begun, mut cpu_before) = (Vec::new(), 0);

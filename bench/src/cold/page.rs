@@ -158,8 +158,8 @@ fn how(without_quotas: Option<&str>) -> Vec<String> {
     };
     vec![
         format!(
-            "{STARTS} starts of each at each size, and {} of the function and the floor, in turn, after one that is not counted. The clock starts when a waiting \
-             shell is told to become the program, so that fork is not counted and `exec` is. It ends when the Runtime API is \
+            "{STARTS} starts of each at each size, and {} of the function and the floor, in turn, after one that is not counted. The clock starts with the spawn; \
+             in a small size, where a shell waits in the control group, with the word at which it becomes the program. It ends when the Runtime API is \
              asked for the first event, and when the drain's POST is read by the emulated Nomad server. Every start has an \
              account and a cluster of its own, on loopback: there is no network in these figures.",
             2 * STARTS
