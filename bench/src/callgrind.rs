@@ -12,7 +12,7 @@ use crate::runtime_api::RuntimeApi;
 use crate::stage::{Certificates, Stage};
 
 /// A program in valgrind is fifty times slower.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Valgrind, if it is installed.
 pub(crate) fn valgrind() -> Option<PathBuf> {
@@ -37,8 +37,7 @@ pub(crate) async fn instructions(
     let mut file = OsString::from("--callgrind-out-file=");
     file.push(&profile);
     let arguments = vec!["--tool=callgrind".into(), file, "--quiet".into(), program.into()];
-    let process =
-        Process::start(&Program { path: valgrind, arguments, variables }, None, Duration::ZERO).await?;
+    let process = Process::spawn(&Program { path: valgrind, arguments, variables })?;
     let played = async {
         let mut poll = api.poll(PATIENCE).await?;
         for worker in &workers {

@@ -15,10 +15,10 @@ use crate::report::Section;
 use crate::stage::Certificates;
 use trial::{Programs, Trial};
 
-/// Starts of each contestant at each size.
+/// Starts of each at each size; of the function and the floor, whose ratio is small, there are twice as many.
 const STARTS: usize = 20;
 
-/// The sizes of functions, in MB of memory, and how many starts of each contestant there are.
+/// The sizes of functions, in MB of memory.
 const MEMORY_MB: [u32; 4] = [MEMORY_OF_ONE_VCPU, 512, 256, 128];
 
 /// How much of the machine may be busy with processes that are held to their quotas, at the same time. So much lower than
@@ -29,13 +29,16 @@ const BUSY: f64 = 0.3;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Contestant {
+    /// Called by the hook's topic and by nobody else, as the old way is.
     Function,
+    /// Deployed as the templates do, with a sweep: what it does depends on the group too.
+    FunctionWithSweep,
     Floor,
     OldWay,
 }
 
 impl Contestant {
-    const ALL: [Self; 3] = [Self::Function, Self::Floor, Self::OldWay];
+    const ALL: [Self; 4] = [Self::Function, Self::FunctionWithSweep, Self::Floor, Self::OldWay];
 }
 
 /// What was measured of one contestant at one size, in milliseconds from its start.
@@ -81,9 +84,16 @@ async fn at_size(
     for contestant in Contestant::ALL {
         Trial { contestant, memory_mb: None }.run(programs, certificates).await?;
     }
-    // In turn, and with another one first each time: what disturbs the machine for a while disturbs all of them.
-    let order = |round: usize| (0..3).map(move |place| Contestant::ALL[(round + place) % 3]);
-    let mut waiting: VecDeque<Contestant> = (0..STARTS).flat_map(order).collect();
+    // In turn: what disturbs the machine for a while disturbs all of them.
+    let round = [
+        Contestant::Function,
+        Contestant::Floor,
+        Contestant::FunctionWithSweep,
+        Contestant::OldWay,
+        Contestant::Floor,
+        Contestant::Function,
+    ];
+    let mut waiting: VecDeque<Contestant> = (0..STARTS).flat_map(|_| round).collect();
     let mut running = JoinSet::new();
     loop {
         while running.len() < lanes(memory_mb)

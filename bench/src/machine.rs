@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::report::Machine;
+use crate::units;
 
 /// This machine.
 pub(crate) fn this() -> Machine {
@@ -12,7 +13,7 @@ pub(crate) fn this() -> Machine {
         cpu: field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         architecture: std::env::consts::ARCH.to_owned(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        memory: field(&read("/proc/meminfo"), "MemTotal").unwrap_or_default(),
+        memory: field(&read("/proc/meminfo"), "MemTotal").and_then(|kb| gigabytes(&kb)).unwrap_or_default(),
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         rustc: output(Command::new("rustc").arg("--version")),
         python: output(Command::new("python3").arg("--version")),
@@ -33,6 +34,12 @@ fn field(text: &str, name: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
+/// As people say it: of a thousand million bytes each.
+fn gigabytes(kb: &str) -> Option<String> {
+    let kb: f64 = kb.strip_suffix("kB")?.trim().parse().ok()?;
+    Some(format!("{} GB of memory", units::number(kb * 1024.0 / 1e9)))
+}
+
 fn output(command: &mut Command) -> String {
     let output = command.output().map(|output| output.stdout).unwrap_or_default();
     String::from_utf8_lossy(&output).trim().to_owned()
@@ -47,5 +54,6 @@ mod tests {
         let text = "processor\t: 0\nmodel name\t: A CPU @ 2.00GHz\nmodel name\t: Another\n";
         assert_eq!(field(text, "model name").unwrap(), "A CPU @ 2.00GHz");
         assert_eq!(field(text, "flags"), None);
+        assert_eq!(gigabytes("24607908 kB").unwrap(), "25.2 GB of memory");
     }
 }

@@ -10,15 +10,15 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 use crate::quota::Quota;
 
-/// How a process is started so that its clock can be read before its program is loaded: a shell joins the control group,
-/// says that it is ready, waits for a word, and becomes the program.
-const READY: &str = r#"if [ -n "$1" ]; then echo $$ > "$1" || exit 1; fi
-echo ready; read -r word || exit 1; shift; exec "$@" < /dev/null"#;
+/// How a process is in a control group before its program is loaded: a shell joins it, says that it is ready, waits for a
+/// word, and becomes the program.
+const READY: &str =
+    r#"echo $$ > "$1" || exit 1; echo ready; read -r word || exit 1; shift; exec "$@" < /dev/null"#;
 
 /// How long a shell may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,40 +43,55 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program with exactly its variables, within a quota if there is one. The time before it is started is the
-    /// shell's, and is not counted; `pause` is how long the shell rests, so that it leaves none of its quota used.
-    pub(crate) async fn start(
-        program: &Program,
-        quota: Option<&Quota>,
+    /// Spawns a program with exactly its variables.
+    pub(crate) fn spawn(program: &Program) -> anyhow::Result<Self> {
+        let mut command = Command::new(&program.path);
+        command.args(&program.arguments).stdin(Stdio::null());
+        let started_at = Timestamp::now();
+        let mut child =
+            contained(&mut command, program).spawn().context(program.path.display().to_string())?;
+        let stdout = BufReader::new(child.stdout.take().context("no pipe")?);
+        Self::new(child, stdout, started_at)
+    }
+
+    /// Starts a program within a quota. The clock starts when the shell that has joined it is told to become the program;
+    /// before that it rests for `pause`, so that it leaves none of its quota used.
+    pub(crate) async fn start_within(
+        quota: &Quota,
         pause: Duration,
+        program: &Program,
     ) -> anyhow::Result<Self> {
-        let group = quota.map(|quota| quota.processes().into_os_string()).unwrap_or_default();
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", READY, "sh"]).arg(group).arg(&program.path).args(&program.arguments);
-        command.env_clear().envs(&program.variables).process_group(0).kill_on_drop(true);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().context("/bin/sh does not start")?;
-        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let (Some(stdout), Some(stderr), Some(mut stdin)) = (stdout, stderr, child.stdin.take()) else {
-            bail!("/bin/sh has no pipes")
-        };
-        let mut stdout = BufReader::new(stdout);
+        command.args(["-c", READY, "sh"]).arg(quota.processes()).arg(&program.path).args(&program.arguments);
+        command.stdin(Stdio::piped());
+        let mut child = contained(&mut command, program).spawn().context("/bin/sh does not start")?;
+        let mut stdin = child.stdin.take().context("no pipe")?;
+        let mut stdout = BufReader::new(child.stdout.take().context("no pipe")?);
         let mut first = String::new();
         let ready = tokio::time::timeout(PATIENCE, stdout.read_line(&mut first)).await;
         if !matches!(ready, Ok(Ok(_))) || first.trim() != "ready" {
-            bail!("the shell cannot join {:?}", quota);
+            bail!("a shell cannot join {quota:?}");
         }
+        let mut this = Self::new(child, stdout, Timestamp::now())?;
+        tokio::time::sleep(pause).await;
+        this.started_at = Timestamp::now();
+        stdin.write_all(b"go\n").await?;
+        Ok(this)
+    }
+
+    fn new(
+        mut child: Child,
+        mut stdout: BufReader<ChildStdout>,
+        started_at: Timestamp,
+    ) -> anyhow::Result<Self> {
+        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let mut stderr = child.stderr.take().context("no pipe")?;
         let output = tokio::spawn(async move {
             let (mut out, mut err) = (Vec::new(), Vec::new());
-            let mut stderr = BufReader::new(stderr);
             _ = tokio::join!(stdout.read_to_end(&mut out), stderr.read_to_end(&mut err));
             let all = [out, err].concat();
             String::from_utf8_lossy(&all[all.len().saturating_sub(2000)..]).into_owned()
         });
-        tokio::time::sleep(pause).await;
-        let started_at = Timestamp::now();
-        stdin.write_all(b"go\n").await?;
         Ok(Self { child, group, output, started_at })
     }
 
@@ -120,6 +135,12 @@ impl Drop for Process {
     }
 }
 
+/// In a group of its own that can be killed as a whole, with these variables and no others.
+fn contained<'a>(command: &'a mut Command, program: &Program) -> &'a mut Command {
+    command.env_clear().envs(&program.variables).process_group(0).kill_on_drop(true);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped())
+}
+
 /// Nanoseconds of CPU that a process has used so far, all its threads together (`/proc/PID/task/*/schedstat`).
 pub(crate) fn cpu_ns(id: u32) -> anyhow::Result<u64> {
     let mut sum = 0;
@@ -154,9 +175,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_starts_when_it_is_told_to_and_dies_with_what_it_started() {
+    async fn a_process_dies_with_what_it_has_started() {
         let script = "echo $X $HOME; sleep 1000 & echo $!; wait";
-        let process = Process::start(&program(script), None, Duration::ZERO).await.unwrap();
+        let process = Process::spawn(&program(script)).unwrap();
         let id = process.id().unwrap();
         while cpu_ns(id).unwrap() == 0 {
             tokio::task::yield_now().await;

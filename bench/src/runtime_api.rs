@@ -9,6 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -70,6 +71,8 @@ impl RuntimeApi {
             .with_state(sender);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
+        // An error says that the process has gone already.
+        let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
         let serving = tokio::spawn(async move { _ = axum::serve(listener, router).await });
         Ok(Self { address, said, serving })
     }

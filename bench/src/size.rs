@@ -20,7 +20,7 @@ const PEAK_BYTES: f64 = 10e6;
 const ZIP_BYTES: f64 = 2.5e6;
 
 /// After this a process hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Zips the program as the package does.
 const ZIP: &str = "import sys; sys.path.insert(0, sys.argv[1]); sys.dont_write_bytecode = True
@@ -51,7 +51,7 @@ pub(crate) async fn measure(ground: &Ground) -> anyhow::Result<Section> {
     let mut variables = stage.variables(api.address(), 128);
     variables.insert("POLL_INTERVAL".into(), "200ms".into());
     let program = Program { path: ground.function.clone(), arguments: vec![], variables };
-    let process = Process::start(&program, None, Duration::ZERO).await?;
+    let process = Process::spawn(&program)?;
     let id = process.id()?;
     let poll = api.poll(PATIENCE).await?;
     let at_first_poll = memory(id, "VmHWM")?;

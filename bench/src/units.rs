@@ -5,7 +5,8 @@ pub(crate) fn number(value: f64) -> String {
     if value.is_nan() {
         return "–".to_owned();
     }
-    let size = value.abs();
+    // The sum of nothing is -0.
+    let (value, size) = (value + 0.0, value.abs());
     let text = match size {
         _ if size >= 99.95 || size == 0.0 => format!("{value:.0}"),
         _ if size >= 9.995 => format!("{value:.1}"),
@@ -16,6 +17,11 @@ pub(crate) fn number(value: f64) -> String {
         Some((whole, fraction)) => format!("{}.{fraction}", thousands(whole)),
         None => thousands(&text),
     }
+}
+
+/// A round number, without digits that say nothing.
+pub(crate) fn whole(value: f64) -> String {
+    thousands(&format!("{:.0}", value + 0.0))
 }
 
 /// A number of things.
@@ -69,10 +75,11 @@ mod tests {
             told,
             ["0", "0.0123", "0.50", "1.00", "1.23", "10.0", "12.3", "123", "1,234", "-1,234,567", "–"]
         );
-        assert_eq!(count(15_000), "15,000");
+        assert_eq!(number(-0.0), "0");
+        assert_eq!([count(15_000), whole(15_000.0), whole(10.0)], ["15,000", "15,000", "10"]);
         assert_eq!(
-            [milliseconds(3.14), seconds(0.25), megabytes(1_884_136.0), times(40.0)],
-            ["3.14 ms", "0.25 s", "1.88 MB", "40.0 ×"]
+            [milliseconds(2.34), seconds(0.25), megabytes(1_884_136.0), times(40.0)],
+            ["2.34 ms", "0.25 s", "1.88 MB", "40.0 ×"]
         );
     }
 }

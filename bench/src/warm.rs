@@ -1,6 +1,6 @@
 //! The warm path: from an event to the drain's POST in a process that has seen others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,9 +14,9 @@ use crate::ground::Ground;
 use crate::process::{Process, Program, cpu_ns};
 use crate::report::{Section, Table, Target};
 use crate::runtime_api::RuntimeApi;
-use crate::stage::{Certificates, Stage};
+use crate::stage::{Certificates, DRAIN, Stage};
 use crate::statistics::{median, percentile};
-use crate::units::{count, milliseconds, number, times};
+use crate::units::{count, milliseconds, number};
 
 /// Events of which nothing is counted: the first reads the token and opens connections.
 const FIRST: usize = 10;
@@ -33,14 +33,28 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What was measured.
 #[derive(Debug, Serialize)]
 struct Warm {
+    /// Of a function that the hook's topic calls and nobody else.
+    plain: Clocked,
+    /// Of one that is deployed with a sweep.
+    with_sweep: Clocked,
+    instructions: Option<Instructions>,
+}
+
+/// What was measured by the clock.
+#[derive(Debug, Default, Serialize)]
+struct Clocked {
     /// From an event's answer by the Runtime API to the drain's POST.
     drain_ms: Vec<f64>,
     /// CPU of one event, from its poll to the next.
     cpu_ms: f64,
-    /// The calls before the drain's POST of an event, itself included, each with how many of one event.
-    calls: BTreeMap<String, f64>,
-    instructions: Option<Instructions>,
+    /// The calls up to an event's POST, itself included: how many of each an event makes.
+    before: Calls,
+    /// Those after it, while the invocation watches the drain for a moment.
+    after: Calls,
 }
+
+/// How often each call is made for one event.
+type Calls = BTreeMap<String, f64>;
 
 /// How many instructions something takes.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -53,7 +67,9 @@ struct Instructions {
 /// Gives events to one process, and to others in valgrind.
 pub(crate) async fn measure(ground: &Ground) -> anyhow::Result<Section> {
     let certificates = Certificates::make(ground.scratch.path())?;
-    let mut warm = by_the_clock(ground, &certificates).await?;
+    let plain = by_the_clock(ground, &certificates, false).await?;
+    let with_sweep = by_the_clock(ground, &certificates, true).await?;
+    let mut warm = Warm { plain, with_sweep, instructions: None };
     if callgrind::valgrind().is_some() {
         let scratch = ground.scratch.path();
         let of = |program, events| instructions(program, events, &certificates, scratch);
@@ -76,14 +92,21 @@ pub(crate) async fn per_event(
     Ok(twice.saturating_sub(some) / u64::from(IN_VALGRIND))
 }
 
-async fn by_the_clock(ground: &Ground, certificates: &Certificates) -> anyhow::Result<Warm> {
+async fn by_the_clock(
+    ground: &Ground,
+    certificates: &Certificates,
+    with_sweep: bool,
+) -> anyhow::Result<Clocked> {
     let stage = Stage::start(certificates).await?;
     let workers = stage.add_workers(u32::try_from(FIRST + EVENTS)?, Duration::from_hours(9))?;
     let mut api = RuntimeApi::open().await?;
     let mut variables = stage.variables(api.address(), 128);
     short(&mut variables);
+    if with_sweep {
+        Stage::swept(&mut variables);
+    }
     let program = Program { path: ground.function.clone(), arguments: vec![], variables };
-    let process = Process::start(&program, None, Duration::ZERO).await?;
+    let process = Process::spawn(&program)?;
     let id = process.id()?;
     let mut poll = api.poll(PATIENCE).await?;
     let (mut begun, mut cpu_before) = (Vec::new(), 0);
@@ -101,99 +124,116 @@ async fn by_the_clock(ground: &Ground, certificates: &Certificates) -> anyhow::R
     let cpu_ns = cpu_ns(id)?.saturating_sub(cpu_before);
     drop(poll);
     process.kill().await;
-    let counted = begun.get(FIRST..).unwrap_or_default();
-    let since = *counted.first().context("no event")?;
-    let calls: Vec<Entry> = stage.calls().into_iter().filter(|call| call.at >= since).collect();
+    let counted = begun.get(FIRST..).context("no event")?;
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
     let cpu_ms = cpu_ns as f64 / 1e6 / EVENTS as f64;
-    Ok(Warm { drain_ms: delays(counted, &calls), cpu_ms, calls: per(EVENTS, &calls), instructions: None })
+    Ok(Clocked { cpu_ms, ..split(counted, &stage.calls()) })
 }
 
-/// From each event to the first drain after it, in milliseconds.
-fn delays(begun: &[Timestamp], calls: &[Entry]) -> Vec<f64> {
-    let drains = |since| calls.iter().find(|call| call.what == crate::stage::DRAIN && call.at >= since);
-    let delay = |&since: &Timestamp| Some(drains(since)?.at.duration_since(since).as_secs_f64() * 1000.0);
-    begun.iter().filter_map(delay).collect()
-}
-
-/// How often each call is made for one of so many events.
-fn per(events: usize, calls: &[Entry]) -> BTreeMap<String, f64> {
-    let mut all: BTreeMap<String, f64> = BTreeMap::new();
-    for call in calls {
-        *all.entry(call.what.clone()).or_default() += 1.0;
+/// Divides the calls among events, and at the drain's POST of each.
+fn split(begun: &[Timestamp], calls: &[Entry]) -> Clocked {
+    let mut split = Clocked::default();
+    for (number, &since) in begun.iter().enumerate() {
+        let until = begun.get(number + 1).copied().unwrap_or(Timestamp::MAX);
+        let mut is_before = true;
+        for call in calls.iter().filter(|call| call.at >= since && call.at < until) {
+            let kind = if is_before { &mut split.before } else { &mut split.after };
+            *kind.entry(call.what.clone()).or_default() += 1.0;
+            if is_before && call.what == DRAIN {
+                is_before = false;
+                split.drain_ms.push(call.at.duration_since(since).as_secs_f64() * 1000.0);
+            }
+        }
     }
     #[expect(clippy::cast_precision_loss, reason = "there are few events")]
-    all.values_mut().for_each(|calls| *calls /= events as f64);
-    all
+    let events = begun.len() as f64;
+    split.before.values_mut().chain(split.after.values_mut()).for_each(|calls| *calls /= events);
+    split
 }
 
 fn section(warm: &Warm) -> Section {
-    let Warm { drain_ms, cpu_ms, calls, instructions } = warm;
+    let Warm { plain, with_sweep, instructions } = warm;
     let mut section = Section::new("warm", "Warm path");
-    let is_aws = |what: &str| !what.contains(' ');
-    let sum =
-        |of_aws: bool| calls.iter().filter(|(what, _)| is_aws(what) == of_aws).map(|(_, n)| n).sum::<f64>();
-    section.headlines.push(format!(
-        "A warm process makes {} calls to Nomad for an event, the drain's POST among them, and {} to AWS.",
-        number(sum(false)),
-        number(sum(true))
-    ));
-    section.headlines.push(format!(
-        "It posts the drain {} after the event (median), and uses {} of CPU for an event.",
-        milliseconds(median(drain_ms)),
-        milliseconds(*cpu_ms)
-    ));
-    let plain = |value: f64| format!("{} calls", number(value));
-    section.targets.push(Target::at_most("Calls to Nomad for a warm event", 3.0, sum(false), plain));
-    section.targets.push(Target::at_most("Calls to AWS for a warm event", 0.0, sum(true), plain));
-
-    let mut table = Table::new("Calls of one event", &["call", "how many"]);
-    for (what, often) in calls {
-        table.row([format!("`{what}`"), number(*often)]);
-    }
-    section.tables.push(table);
-    let mut table = Table::new("One event", &["", "measured"]);
-    table.row(["event to drain, median".to_owned(), milliseconds(median(drain_ms))]);
-    table.row([
-        "event to drain, nine of ten are faster than".to_owned(),
-        milliseconds(percentile(drain_ms, 0.9)),
-    ]);
-    table.row(["CPU".to_owned(), milliseconds(*cpu_ms)]);
-    if let Some(instructions) = instructions {
-        table.row(["instructions".to_owned(), count(instructions.event)]);
-    }
-    section.tables.push(table);
-    let how_instructions = match instructions {
-        Some(Instructions { function_init, floor_init, .. }) => {
-            #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-            let ratio = *function_init as f64 / *floor_init as f64;
-            let mut table = Table::new(
-                "Instructions from the start to the first poll",
-                &["against the floor", "this function", "the floor"],
-            );
-            table.row([times(ratio), count(*function_init), count(*floor_init)]);
-            section.tables.push(table);
-            format!(
-                "Instructions are those of `valgrind --tool=callgrind`, in user space, loader and C library included. Those of an event \
-                 are the difference of a run with {IN_VALGRIND} events and one with {} events, divided by {IN_VALGRIND}.",
-                2 * IN_VALGRIND
-            )
-        }
-        None => "Instructions were not counted: valgrind is not installed.".to_owned(),
+    let sum = |calls: &Calls, of_aws: bool| {
+        calls.iter().filter(|(what, _)| is_aws(what) == of_aws).map(|(_, often)| often).sum::<f64>()
     };
-    section.how = vec![
-        format!(
-            "One process gets {} events, one after the other, each the SNS message of another instance that ends; of the first \
-             {FIRST} nothing is counted. `EVENT_LINGER` is 1 ms, so that it answers when the drain has begun and does not watch it. \
-             The delay is that from the event's answer by the Runtime API to the drain's POST as the emulated Nomad server reads \
-             it, over TLS connections that stay open. CPU is that of all its threads in `/proc`, from the counted events' first to \
-             their last, divided by {EVENTS}.",
-            FIRST + EVENTS
-        ),
-        how_instructions,
+    let (nomad, aws) = (|calls| sum(calls, false), |calls| sum(calls, true));
+    section.headlines.push(format!(
+        "From an event to the drain's POST a warm process makes **{} calls to Nomad**, the POST among them, and **{} to AWS**; with a \
+         sweep it first asks AWS {} questions about the group.",
+        number(nomad(&plain.before)),
+        number(aws(&plain.before)),
+        number(aws(&with_sweep.before)),
+    ));
+    section.headlines.push(format!(
+        "A warm process posts the drain {} after the event (median), and uses {} of CPU for the whole event.",
+        milliseconds(median(&plain.drain_ms)),
+        milliseconds(plain.cpu_ms)
+    ));
+    let calls = |value: f64| format!("{} calls", number(value));
+    let what = "Calls to Nomad from a warm event to its drain";
+    section.targets.push(Target::at_most(what, 3.0, nomad(&plain.before), calls));
+    let what = "Calls to AWS from a warm event to its drain";
+    section.targets.push(Target::at_most(what, 0.0, aws(&plain.before), calls));
+
+    let columns = [&plain.before, &plain.after, &with_sweep.before, &with_sweep.after];
+    let mut table = Table::new(
+        "Calls of one event",
+        &["", "up to the drain's POST", "after it", "with a sweep: up to the drain's POST", "after it"],
+    );
+    let all: BTreeSet<&String> = columns.iter().flat_map(|calls| calls.keys()).collect();
+    for what in all {
+        let often = columns.map(|calls| number(calls.get(what).copied().unwrap_or_default()));
+        table.row([format!("`{what}`")].into_iter().chain(often));
+    }
+    section.tables.push(table);
+    let mut table = Table::new("One event", &["", "measured", "with a sweep"]);
+    let figures: [Figure<'_>; 3] = [
+        ("event to drain, median", &|one| median(&one.drain_ms)),
+        ("event to drain, nine of ten are faster than", &|one| percentile(&one.drain_ms, 0.9)),
+        ("CPU", &|one| one.cpu_ms),
     ];
+    for (name, of) in figures {
+        table.row([name.to_owned(), milliseconds(of(plain)), milliseconds(of(with_sweep))]);
+    }
+    section.tables.push(table);
+    section.how = vec![format!(
+        "One process gets {} events, one after the other, each the SNS message of another instance that ends; of the first \
+         {FIRST} nothing is counted. `EVENT_LINGER` is 1 ms, so that it answers when the drain has begun and does not watch it. \
+         The delay is that from the event's answer by the Runtime API to the drain's POST as the emulated Nomad server reads \
+         it, over TLS connections that stay open. CPU is that of all its threads in `/proc`, from the counted events' first to \
+         their last, divided by {EVENTS}. With a sweep, whether the group is watched and whether it is paused can change at \
+         any time, so both are asked anew, and the hook's limit bounds the drain.",
+        FIRST + EVENTS
+    )];
+    match instructions {
+        Some(instructions) => counted(&mut section, *instructions),
+        None => section.how.push("Instructions were not counted: valgrind is not installed.".to_owned()),
+    }
     section.data = json!(warm);
     section
+}
+
+/// What is called what, and how to get it.
+type Figure<'a> = (&'a str, &'a dyn Fn(&Clocked) -> f64);
+
+/// Adds the instructions to the page, and how they were counted.
+fn counted(section: &mut Section, instructions: Instructions) {
+    let Instructions { function_init, floor_init, event } = instructions;
+    let mut table = Table::new("Instructions", &["", "this function", "the floor"]);
+    table.row(["from the start to the first poll".to_owned(), count(function_init), count(floor_init)]);
+    table.row(["one warm event".to_owned(), count(event), "–".to_owned()]);
+    section.tables.push(table);
+    section.how.push(format!(
+        "Instructions are those of `valgrind --tool=callgrind`, in user space, loader and C library included. Those of an event are the \
+         difference of a run with {IN_VALGRIND} events and one with {} events, divided by {IN_VALGRIND}.",
+        2 * IN_VALGRIND
+    ));
+}
+
+/// The lab calls an operation of AWS by its name, and one of Nomad by method and path.
+fn is_aws(call: &str) -> bool {
+    !call.contains(' ')
 }
 
 #[cfg(test)]
@@ -214,18 +254,22 @@ mod tests {
             begun.push(clock.now());
             journal.call(System::Nomad, "GET /v1/nodes", "", "");
             clock.advance(Duration::from_millis(delay));
-            journal.call(System::Nomad, crate::stage::DRAIN, "", "");
+            journal.call(System::Nomad, DRAIN, "", "");
+            journal.call(System::AutoScaling, "DescribeLifecycleHooks", "", "");
         }
-        let calls = journal.entries();
-        assert_eq!(delays(&begun, &calls), [3.0, 5.0]);
-        assert_eq!(per(2, &calls)["GET /v1/nodes"], 1.0);
+        let Clocked { drain_ms, before, after, .. } = split(&begun, &journal.entries());
+        assert_eq!(drain_ms, [3.0, 5.0]);
+        let calls = |calls: [(&str, f64); 2]| calls.map(|(what, often)| (what.to_owned(), often)).into();
+        assert_eq!(before, calls([("GET /v1/nodes", 1.0), (DRAIN, 1.0)]));
+        assert_eq!(after.into_keys().collect::<Vec<_>>(), ["DescribeLifecycleHooks"]);
     }
 
     #[test]
     fn a_call_to_aws_breaks_a_promise() {
-        let calls = [("GET /v1/nodes", 1.0), (crate::stage::DRAIN, 1.0), ("GetParameter", 0.5)];
-        let calls = calls.map(|(what, often)| (what.to_owned(), often)).into();
-        let warm = Warm { drain_ms: vec![2.0], cpu_ms: 0.5, calls, instructions: None };
+        let before = [("GET /v1/nodes", 1.0), (DRAIN, 1.0), ("GetParameter", 0.5)];
+        let before = before.map(|(what, often)| (what.to_owned(), often)).into();
+        let plain = Clocked { drain_ms: vec![2.0], cpu_ms: 0.5, before, after: Calls::new() };
+        let warm = Warm { plain, with_sweep: Clocked::default(), instructions: None };
         let targets: Vec<bool> = section(&warm).targets.iter().map(|target| target.met).collect();
         assert_eq!(targets, [true, false]);
     }

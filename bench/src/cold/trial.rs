@@ -74,6 +74,10 @@ impl Trial {
         variables.insert("NOMAD_AGENT_URL".into(), agent_url.into());
         let program = match contestant {
             Contestant::Function => Program { path: programs.function.clone(), arguments: vec![], variables },
+            Contestant::FunctionWithSweep => {
+                Stage::swept(&mut variables);
+                Program { path: programs.function.clone(), arguments: vec![], variables }
+            }
             Contestant::Floor => Program { path: programs.floor.clone(), arguments: vec![], variables },
             Contestant::OldWay => {
                 old_way(&mut variables, &programs.baseline);
@@ -82,8 +86,13 @@ impl Trial {
             }
         };
         let quota = memory_mb.map(Quota::of_memory).transpose().map_err(anyhow::Error::msg)?;
-        let rest = Duration::from_millis(REST_MS + fastrand::u64(0..=REST_MS));
-        let process = Process::start(&program, quota.as_ref(), rest).await?;
+        let process = match &quota {
+            None => Process::spawn(&program)?,
+            Some(quota) => {
+                let rest = Duration::from_millis(REST_MS + fastrand::u64(0..=REST_MS));
+                Process::start_within(quota, rest, &program).await?
+            }
+        };
         let since = process.started_at;
         match seen(contestant, since, &stage, worker, &mut api).await {
             Ok(sample) => {

@@ -31,7 +31,7 @@ pub(crate) struct Machine {
     pub(crate) architecture: String,
     /// How many the process may use.
     pub(crate) cores: usize,
-    /// As the kernel says it, in kB.
+    /// With its unit.
     pub(crate) memory: String,
     /// The kernel's release.
     pub(crate) kernel: String,

@@ -195,7 +195,7 @@ fn below(svg: &mut String, x: f64, text: &str) {
 
 /// A mark's figure: round, so without digits that say nothing.
 fn figure(mark: f64) -> String {
-    if mark >= 1.0 { units::number(mark.round()) } else { format!("{}", (mark * 1e6).round() / 1e6) }
+    if mark.fract() == 0.0 { units::whole(mark) } else { format!("{}", (mark * 1e6).round() / 1e6) }
 }
 
 fn escape(text: &str) -> String {
@@ -203,6 +203,7 @@ fn escape(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "halves and zeros are exact")]
 mod tests {
     use super::*;
 

@@ -60,7 +60,7 @@ fn results() -> Results {
             cpu: "A CPU".to_owned(),
             architecture: "x86_64".to_owned(),
             cores: 2,
-            memory: "24000000 kB".to_owned(),
+            memory: "25.2 GB of memory".to_owned(),
             kernel: "6.18".to_owned(),
             rustc: "rustc 1.95.0".to_owned(),
             python: "Python 3.11.7".to_owned(),
