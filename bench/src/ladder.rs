@@ -1,6 +1,7 @@
 //! The scale ladder: a hundred to fifteen thousand instances that end at once.
 
 mod fleet;
+mod growth;
 mod page;
 
 use std::time::Duration;

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::fleet::{NOMAD_CONNECTIONS, number};
+use super::growth::line;
 use super::{AWS_CALLS_A_SECOND, CARRIES_FOR_S, CROWD, IDLE, Ladder, Observed};
 use crate::report::{Plot, Section, Series, Shape, Table, Target};
-use crate::statistics::line;
 use crate::units;
 
 /// For so long a sweep looks as it is deployed (`SWEEP_LINGER`), in seconds.
