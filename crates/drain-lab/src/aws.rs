@@ -16,6 +16,7 @@ mod http;
 mod identity;
 pub mod ids;
 mod instance;
+mod instances;
 mod journey;
 mod lifecycle;
 mod notification;
@@ -165,9 +166,7 @@ impl Aws {
 
     /// An instance, alive or not.
     pub fn instance(&self, id: &str) -> Option<Instance> {
-        self.look(|state| {
-            state.instances.iter().map(|held| &held.instance).find(|instance| instance.id == id).cloned()
-        })
+        self.look(|state| state.instances.get(id).map(|held| held.instance.clone()))
     }
 
     /// Whether the caller may make this call now, group or no group: `autoscaling:DescribeWarmPool`. Over HTTP every call
@@ -214,10 +213,7 @@ impl Aws {
 
     /// The lifecycle action that holds an instance.
     pub fn lifecycle_action(&self, id: &str) -> Option<LifecycleAction> {
-        self.look(|state| {
-            let held = state.instances.iter().find(|held| held.instance.id == id)?;
-            held.action().cloned()
-        })
+        self.look(|state| state.instances.get(id)?.action().cloned())
     }
 
     /// A group's history, the oldest line first.

@@ -179,6 +179,8 @@ async fn accept(
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { return };
+        // As AWS and Nomad do. Otherwise an answer waits 40 ms for the client's acknowledgement of the handshake's last words.
+        _ = stream.set_nodelay(true);
         while connections.try_join_next().is_some() {}
         match admit(connections.len()) {
             Admission::Serve => {

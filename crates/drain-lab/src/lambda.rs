@@ -11,6 +11,7 @@ mod process;
 mod queue;
 mod record;
 mod runtime_api;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub use self::event_source::EventSourceMapping;
 use self::queue::Queue;
 pub use self::record::{DeadLetter, InvocationRecord, InvocationType, LogLine, Outcome, Stream};
 use self::runtime_api::Task;
+use self::usage::Usage;
 use crate::aws::Account;
 use crate::aws::ids::Ids;
 use crate::clock::Clock;
@@ -212,15 +214,19 @@ impl Service {
             new
         };
         let before_run = Instant::now();
-        let outcome = match environment {
-            Err(outcome) => outcome,
+        let (outcome, used) = match environment {
+            Err(outcome) => (outcome, Usage::default()),
             Ok(mut environment) => {
+                let before = if init.is_some() { Usage::default() } else { environment.usage() };
                 let task = self.task(request_id, payload);
                 let Run { outcome, reusable } = environment.run(task, self.function.timeout, &mut log).await;
+                let mut used = Usage::default();
                 if reusable {
+                    used = environment.usage();
+                    used.cpu = used.cpu.map(|cpu| cpu.saturating_sub(before.cpu.unwrap_or_default()));
                     self.memory().idle.push(environment);
                 }
-                outcome
+                (outcome, used)
             }
         };
         self.note(InvocationRecord {
@@ -231,6 +237,8 @@ impl Service {
             payload: payload.clone(),
             init,
             duration: before_run.elapsed(),
+            max_memory_used: used.memory,
+            cpu_total_time: used.cpu,
             outcome,
             log,
         })
@@ -246,6 +254,8 @@ impl Service {
             payload: payload.clone(),
             init: None,
             duration: Duration::ZERO,
+            max_memory_used: None,
+            cpu_total_time: None,
             outcome: Outcome::Throttled,
             log: vec![],
         })

@@ -7,6 +7,7 @@
 //! lab's clock, in order and each at its own moment (`timeline`). [`Nomad::run`] only looks in time.
 
 mod acl;
+mod agenda;
 mod caller;
 mod cluster;
 mod drainer;
@@ -33,6 +34,7 @@ pub use self::acl::{Access, AuthMethod, Policy, PolicyView, Token, TokenView};
 use self::acl::{Acl, Role};
 pub use self::caller::{CallError, Caller};
 use self::cluster::{Cluster, Joining};
+pub use self::http::Connections;
 use self::http::Doors;
 pub(crate) use self::http::describe_call;
 use self::leadership::Leadership;
@@ -261,6 +263,11 @@ impl Nomad {
     /// How many connections at a time the servers serve (`limits.http_max_conns_per_client`); the next one hears 429.
     pub fn set_connection_limit(&self, connections: Option<usize>) {
         self.change(|state, _| state.doors.connection_limit = connections);
+    }
+
+    /// How crowded it has been at the servers' door so far.
+    pub fn connections(&self) -> Connections {
+        self.lock().doors.connections
     }
 
     /// Whether the agent that is asked forwards to another one: errors then begin with `rpc error: `.

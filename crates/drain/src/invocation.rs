@@ -242,7 +242,7 @@ impl Handled {
         }
         let Self { report, failures, .. } = self;
         match failures.into_iter().next() {
-            None => Ok(Answer::Report(report)),
+            None => Ok(Answer::Report(report.bounded())),
             Some((_, first)) => Err(first),
         }
     }

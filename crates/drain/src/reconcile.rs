@@ -5,6 +5,7 @@ mod look;
 mod outcome;
 mod step;
 mod telling;
+mod turn;
 mod words;
 
 use std::cell::RefCell;
@@ -17,6 +18,7 @@ use drain_core::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
 
 pub use case::{Found, Subject};
+pub(crate) use turn::Turn;
 pub(crate) use words::READ_JOB;
 pub use words::explain;
 
@@ -122,15 +124,21 @@ impl Warned {
 /// Nothing is remembered between invocations, and little within one: what is there is looked at again before every
 /// decision. A drain is never posted twice blindly, because a second POST would move its deadline: when the answer to a
 /// POST does not come, the node is read, and what it shows decides.
-pub async fn reconcile(
+///
+/// `turn` ends when something has begun, or has to be waited for.
+pub(crate) async fn reconcile(
     world: &impl World,
     rules: &Rules<'_>,
     subject: Subject,
+    mut turn: Turn<'_>,
 ) -> Result<Vec<ReportEntry>, Error> {
     let mut case = Case::new(world, rules, subject);
     let mut said: Option<Reason> = None;
     loop {
         case.look().await?;
+        if case.has_begun() || case.is_failing() {
+            turn.end();
+        }
         let now = world.now();
         let decision = decide(&case.seen, case.policy(), now);
         case.record(now, &decision);
@@ -161,6 +169,7 @@ pub async fn reconcile(
         if said.replace(why) != Some(why) {
             case.say(why);
         }
+        turn.end();
         world.sleep_until(until.min(poll)).await;
     }
 }

@@ -49,6 +49,9 @@ impl Answer {
 pub struct Report {
     /// One for each node that was looked at and each message that was ignored.
     pub results: Vec<ReportEntry>,
+    /// How many more there are, for which an answer has no room.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: usize,
     /// Of a sweep: how many groups are watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<usize>,
@@ -61,6 +64,24 @@ pub struct Report {
     /// Of a sweep: of how many groups more than half of the nodes are down. Not part of the answer.
     #[serde(skip)]
     pub groups_mostly_down: usize,
+}
+
+/// Results in one answer, at most. Lambda takes 6 MB (AWS Lambda Developer Guide, "Lambda quotas"), and one more fails the
+/// invocation after all was done. The longest messages quote an error, and have about 1 KB.
+const MOST_RESULTS: usize = 5_000;
+
+impl Report {
+    /// As much of it as an answer has room for. The log has the rest.
+    pub(crate) fn bounded(mut self) -> Self {
+        self.left_out += self.results.len().saturating_sub(MOST_RESULTS);
+        self.results.truncate(MOST_RESULTS);
+        self
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// What became of one of them.
@@ -113,5 +134,35 @@ impl From<Ignored> for ReportEntry {
             reason: ignored.reason.as_str(),
             message: ignored.explanation,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_has_room_for_five_thousand_results_and_tells_how_many_more_there_are() {
+        let entry = ReportEntry {
+            instance_id: Some("i-0123456789abcdef0".to_owned()),
+            node_id: Some("f7476465-4d6e-c0de-26d0-e383c49be941".to_owned()),
+            auto_scaling_group: Some("workers".to_owned()),
+            lifecycle_hook: Some("nomad-drain-hook".to_owned()),
+            outcome: "held",
+            reason: "nomad_unreachable",
+            message: "x".repeat(900),
+        };
+        let report = Report { results: vec![entry; 15_000], ..Report::default() };
+        let answer = serde_json::to_string(&report.clone().bounded()).unwrap();
+        assert!(answer.len() < 6 * 1024 * 1024, "{}", answer.len());
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(
+            (&answer["left_out"], answer["results"].as_array().unwrap().len()),
+            (&json!(10_000), 5_000)
+        );
+        let few = Report { results: report.results[..2].to_vec(), ..Report::default() };
+        assert_eq!(serde_json::to_value(few.bounded()).unwrap().get("left_out"), None);
     }
 }

@@ -9,17 +9,26 @@ use drain_core::observation::{Cause, Errand, Hold, LastDrain, Member, Node, Node
 use drain_core::policy::Policy;
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 use crate::by_hand::Seen;
 use crate::error::Error;
 use crate::later;
-use crate::reconcile::{Found, Rules, Subject, look, reconcile};
+use crate::reconcile::{Found, Rules, Subject, Turn, look, reconcile};
 use crate::report::ReportEntry;
 use crate::world::{Account as _, World};
 
 /// Instances whose nodes are looked up together.
 const TOGETHER: usize = 100;
+
+/// Instances that are being begun at the same time. Further ones are looked up as these have begun: so the first drains are
+/// posted at once, however many there are; what was read of a node is not old when its drain is posted; and if the time
+/// runs out, some have been begun, and not all of them looked up in vain.
+const BEGUN_TOGETHER: usize = 3 * TOGETHER;
+
+/// More instances than there can be.
+const EVERYBODY: usize = Semaphore::MAX_PERMITS / 2;
 
 /// An instance that something has to be done for.
 #[derive(Clone, Debug)]
@@ -39,16 +48,19 @@ pub(crate) struct Asked {
 /// What became of one of them. A failure may be that of many.
 pub(crate) type Became = Result<Vec<ReportEntry>, Rc<Error>>;
 
-/// Looks the nodes of all instances up in as few calls as there can be, and sees each instance through, all at once:
-/// none waits for another. Answers are in the order of the questions.
+/// Looks the nodes of all instances up in as few calls as there can be, and sees each instance through: none waits for the
+/// end of another, and of [`BEGUN_TOGETHER`] none for its beginning. Answers are in the order of the questions.
 pub(crate) async fn see_through(world: &impl World, rules: &Rules<'_>, asked: Vec<Asked>) -> Vec<Became> {
-    let subjects = subjects(world, rules, asked).await;
-    join_all(subjects.into_iter().map(|subject| async move {
-        let subject = subject?;
-        let span = span(&subject.target);
-        reconcile(world, rules, subject).instrument(span).await.map_err(Rc::new)
-    }))
-    .await
+    if rules.looks.sweeping && rules.policy.max_drains_per_group.is_some() {
+        // Whose turn it is can only be said when all are known.
+        let subjects = subjects(world, rules, asked).await;
+        let seen =
+            subjects.into_iter().map(|subject| see_one_through(world, rules, subject, Turn::default()));
+        return join_all(seen).await;
+    }
+    let turns = Semaphore::new(BEGUN_TOGETHER);
+    let seen = pieces(asked).into_iter().map(|piece| see_piece_through(world, rules, piece, &turns));
+    join_all(seen).await.into_iter().flatten().collect()
 }
 
 /// Looks at all of them once, and changes nothing. Answers are in the order of the questions.
@@ -66,12 +78,7 @@ pub(crate) async fn look_at(
     .await
 }
 
-/// All of them, with what comes of looking for their nodes together, and in turn.
-async fn subjects(
-    world: &impl World,
-    rules: &Rules<'_>,
-    asked: Vec<Asked>,
-) -> Vec<Result<Subject, Rc<Error>>> {
+fn pieces(asked: Vec<Asked>) -> Vec<Vec<Asked>> {
     let mut pieces: Vec<Vec<Asked>> = Vec::new();
     for one in asked {
         match pieces.last_mut() {
@@ -79,12 +86,57 @@ async fn subjects(
             _ => pieces.push(vec![one]),
         }
     }
-    let looked_up = join_all(pieces.into_iter().map(|piece| look_up(world, rules, piece))).await;
-    let mut subjects: Vec<Result<Subject, Rc<Error>>> = looked_up.into_iter().flatten().collect();
+    pieces
+}
+
+/// All of them, with what comes of looking for their nodes, and whose turn it is.
+async fn subjects(
+    world: &impl World,
+    rules: &Rules<'_>,
+    asked: Vec<Asked>,
+) -> Vec<Result<Subject, Rc<Error>>> {
+    let looked_up = join_all(pieces(asked).into_iter().map(|piece| look_up(world, rules, piece))).await;
+    let mut subjects: Vec<_> = looked_up.into_iter().flatten().collect();
     if rules.looks.sweeping && rules.policy.max_drains_per_group.is_some() {
         queue(world, rules, &mut subjects).await;
     }
     subjects
+}
+
+/// Looks the nodes of some instances up when it is their turn, and sees each through.
+async fn see_piece_through(
+    world: &impl World,
+    rules: &Rules<'_>,
+    piece: Vec<Asked>,
+    turns: &Semaphore,
+) -> Vec<Became> {
+    // The semaphore is never closed.
+    let mut permits = turns.acquire_many(u32::try_from(piece.len()).unwrap_or(u32::MAX)).await.ok();
+    let subjects = look_up(world, rules, piece).await;
+    let failed = |subject: &Result<Subject, _>| {
+        subject.as_ref().is_ok_and(|subject| matches!(subject.found, Found::Failed(_)))
+    };
+    if subjects.iter().any(failed) {
+        // Where nothing can be begun the others are not kept waiting: they need their heartbeats.
+        turns.add_permits(EVERYBODY.saturating_sub(turns.available_permits()));
+    }
+    let seen = subjects.into_iter().map(|subject| {
+        let turn = Turn::of(permits.as_mut().and_then(|permits| permits.split(1)));
+        see_one_through(world, rules, subject, turn)
+    });
+    join_all(seen).await
+}
+
+/// Sees one instance through; a lookup that failed is its end.
+async fn see_one_through(
+    world: &impl World,
+    rules: &Rules<'_>,
+    subject: Result<Subject, Rc<Error>>,
+    turn: Turn<'_>,
+) -> Became {
+    let subject = subject?;
+    let span = span(&subject.target);
+    reconcile(world, rules, subject, turn).instrument(span).await.map_err(Rc::new)
 }
 
 /// Whose a line of the log is.
@@ -97,6 +149,7 @@ fn span(target: &Target) -> tracing::Span {
         node_id = tracing::field::Empty,
     )
 }
+
 /// Looks the nodes of some instances up. A failure is the answer for each of them; a sweep keeps them alive instead.
 async fn look_up(
     world: &impl World,

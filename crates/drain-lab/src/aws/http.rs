@@ -33,13 +33,23 @@ use self::service::{Protocol, Service};
 use self::sigv4::Refusal;
 use super::ids::Ids;
 use super::{Account, ApiError, Aws};
-use crate::http_face::{Disconnect, Face, loopback, serve, with_fault};
+use crate::authority::ServerTls;
+use crate::http_face::{Admission, Disconnect, Face, loopback, serve, serve_with, with_fault};
 
 impl Aws {
     /// Serves every service that the lab knows at one address, until the face is dropped. Faults are taken by
     /// the name of the operation: `GetParameter`.
     pub async fn serve(&self) -> io::Result<Face> {
-        serve(loopback().await?, Router::new().fallback(answer).with_state(self.clone()))
+        serve(loopback().await?, self.router())
+    }
+
+    /// The same over TLS.
+    pub async fn serve_tls(&self, tls: &ServerTls) -> io::Result<Face> {
+        serve_with(loopback().await?, self.router(), Some(tls.clone()), |_| Admission::Serve)
+    }
+
+    fn router(&self) -> Router {
+        Router::new().fallback(answer).with_state(self.clone())
     }
 }
 

@@ -21,8 +21,7 @@ impl State {
     /// Adds a running instance in service, without asking a hook, and returns its place.
     pub(super) fn add(&mut self, mut instance: Instance) -> usize {
         instance.id = self.ids.instance();
-        self.instances.push(Held { instance, progress: Progress::Settled, interruption: None });
-        self.instances.len() - 1
+        self.instances.push(Held { instance, progress: Progress::Settled, interruption: None })
     }
 
     /// Sends an instance on a journey.
@@ -84,7 +83,8 @@ impl State {
     pub(super) fn heartbeat(&mut self, meant: &ActionRef<'_>, at: Timestamp) -> Result<(), ApiError> {
         let index = self.find(meant)?;
         let timeout = self.hook_of(index).map_or(SignedDuration::ZERO, LifecycleHook::heartbeat);
-        let Progress::Waiting { action, .. } = &mut self.instances[index].progress else {
+        let mut held = self.instances.at(index);
+        let Progress::Waiting { action, .. } = &mut held.progress else {
             return Err(meant.not_found());
         };
         action.heartbeat_deadline = at + timeout;
@@ -102,7 +102,7 @@ impl State {
 
     /// Goes on after the action that holds this instance.
     pub(super) fn end_action(&mut self, index: usize, result: ActionResult, at: Timestamp) {
-        let progress = mem::replace(&mut self.instances[index].progress, Progress::Settled);
+        let progress = mem::replace(&mut self.instances.at(index).progress, Progress::Settled);
         let Progress::Waiting { journey, next_hooks, .. } = progress else { return };
         match result {
             ActionResult::Continue => self.hold(index, journey, next_hooks, at),
@@ -113,14 +113,14 @@ impl State {
     /// Tells a spot instance that it has two minutes.
     pub(super) fn interrupt(&mut self, index: usize, at: Timestamp) {
         let why = "spot interruption";
-        self.instances[index].interruption = Some(Interruption { at: at + WARNING, why });
+        self.instances.at(index).interruption = Some(Interruption { at: at + WARNING, why });
         self.announce(index, Ec2News::SpotInterruption, at);
     }
 
     /// Tells an instance of a capacity reservation that it has two minutes.
     pub(super) fn interrupt_reservation(&mut self, index: usize, at: Timestamp) {
         let (end, why) = (at + WARNING, "capacity reservation interruption");
-        self.instances[index].interruption = Some(Interruption { at: end, why });
+        self.instances.at(index).interruption = Some(Interruption { at: end, why });
         self.announce(index, Ec2News::CapacityReservationInterruption { at: end }, at);
     }
 
@@ -149,12 +149,14 @@ impl State {
             Transition::Terminating => ActionResult::Continue,
         };
         for index in 0..self.instances.len() {
-            if let Progress::Waiting { action, next_hooks, .. } = &mut self.instances[index].progress
+            let mut held = self.instances.at(index);
+            if let Progress::Waiting { action, next_hooks, .. } = &mut held.progress
                 && action.group == group
             {
                 next_hooks.retain(|next| next.name != hook);
                 if action.hook == hook {
                     let id = action.instance_id.clone();
+                    drop(held);
                     let detail = format!("{} as {hook} was deleted", result.as_str());
                     self.journal.effect(at, System::AutoScaling, "lifecycle action completed", id, detail);
                     self.end_action(index, result, at);
@@ -167,7 +169,7 @@ impl State {
     /// EC2 ends an instance. No hook is asked.
     pub(super) fn shut_down(&mut self, index: usize, at: Timestamp, why: &str) {
         let until = at.saturating_add(self.shutdown_time).unwrap_or(Timestamp::MAX);
-        let held = &mut self.instances[index];
+        let mut held = self.instances.at(index);
         held.interruption = None;
         if held.instance.ec2_state == Ec2State::Terminated
             || matches!(held.progress, Progress::ShuttingDown { .. })
@@ -182,18 +184,20 @@ impl State {
             LifecycleState::TerminatingProceed
         };
         let id = held.instance.id.clone();
+        drop(held);
         self.journal.effect(at, System::Ec2, "instance shutting down", id, why);
         self.set_ec2_state(index, Ec2State::ShuttingDown, at);
     }
 
     /// An instance is gone.
     pub(super) fn terminated(&mut self, index: usize, at: Timestamp) {
-        let held = &mut self.instances[index];
+        let mut held = self.instances.at(index);
         let from_pool = held.instance.lifecycle_state.is_warmed();
         held.progress = Progress::Settled;
         held.instance.lifecycle_state = LifecycleState::Terminated;
         held.instance.private_ip = None;
         let id = held.instance.id.clone();
+        drop(held);
         self.journal.effect(at, System::Ec2, "instance terminated", id, "");
         self.set_ec2_state(index, Ec2State::Terminated, at);
         let journey = if from_pool { Journey::TerminateFromWarmPool } else { Journey::Terminate };
@@ -207,8 +211,8 @@ impl State {
             self.proceed(index, journey, at);
             return;
         };
-        let instance = &mut self.instances[index].instance;
-        instance.lifecycle_state = journey.facts().waiting;
+        self.instances.at(index).instance.lifecycle_state = journey.facts().waiting;
+        let instance = &self.instances[index].instance;
         let action = LifecycleAction {
             token: self.ids.uuid(),
             group: instance.group.clone(),
@@ -223,21 +227,21 @@ impl State {
         self.journal.effect(at, System::AutoScaling, "lifecycle action started", id, hook.name.clone());
         self.notify(journey, &hook, &action);
         let next_hooks = hooks.collect();
-        self.instances[index].progress = Progress::Waiting { journey, action, next_hooks };
+        self.instances.at(index).progress = Progress::Waiting { journey, action, next_hooks };
     }
 
     /// No hook holds the instance any more.
     fn proceed(&mut self, index: usize, journey: Journey, at: Timestamp) {
         match journey {
             Journey::Launch | Journey::LaunchFromWarmPool | Journey::LaunchWithNewRootVolume => {
-                self.instances[index].instance.lifecycle_state = LifecycleState::InService;
+                self.instances.at(index).instance.lifecycle_state = LifecycleState::InService;
                 self.end_activity(index, journey, at);
             }
             Journey::Terminate | Journey::TerminateFromWarmPool => {
                 self.shut_down(index, at, "terminated by its group");
             }
             Journey::ReturnToWarmPool => {
-                self.instances[index].instance.lifecycle_state = LifecycleState::WarmedStopped;
+                self.instances.at(index).instance.lifecycle_state = LifecycleState::WarmedStopped;
                 self.stop(index, at);
             }
             Journey::ReplaceRootVolume => {
@@ -249,7 +253,7 @@ impl State {
 
     /// A hook was abandoned: by its policy the group keeps the instance, or it ends.
     fn abandon(&mut self, index: usize, journey: Journey, at: Timestamp) {
-        let instance = &mut self.instances[index].instance;
+        let instance = &self.instances[index].instance;
         let kept = match journey {
             // Whatever comes up wrong is replaced; its end asks the terminate hooks like any other.
             Journey::Launch | Journey::LaunchFromWarmPool | Journey::LaunchWithNewRootVolume => {
@@ -263,7 +267,7 @@ impl State {
         let id = instance.id.clone();
         let group = instance.group.clone();
         if self.group(&group).is_ok_and(|group| group.settings.retain_on_abandon) {
-            self.instances[index].instance.lifecycle_state = kept;
+            self.instances.at(index).instance.lifecycle_state = kept;
             self.journal.effect(at, System::AutoScaling, "instance retained", id, kept.as_str());
         } else {
             self.shut_down(index, at, "terminated by its group");
@@ -285,10 +289,12 @@ impl State {
         if meant.token.is_none() && meant.instance_id.is_none() {
             return Err(meant.not_found());
         }
-        self.instances
-            .iter()
-            .position(|held| held.action().is_some_and(|action| meant.names(action)))
-            .ok_or_else(|| meant.not_found())
+        let is_meant = |held: &Held| held.action().is_some_and(|action| meant.names(action));
+        let found = match meant.instance_id {
+            Some(id) => self.instances.place(id).filter(|index| is_meant(&self.instances[*index])),
+            None => self.instances.iter().position(is_meant),
+        };
+        found.ok_or_else(|| meant.not_found())
     }
 
     fn hook_of(&self, index: usize) -> Option<&LifecycleHook> {

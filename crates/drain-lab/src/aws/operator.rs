@@ -190,7 +190,7 @@ impl Aws {
         let id = self.add_instance(group, private_ip)?;
         self.change(|state, now| {
             let index = state.managed(&id)?;
-            state.instances[index].instance.lifecycle_state = LifecycleState::WarmedStopped;
+            state.instances.at(index).instance.lifecycle_state = LifecycleState::WarmedStopped;
             state.stop(index, now);
             Ok(id)
         })

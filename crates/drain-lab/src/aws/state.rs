@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::hook::{LifecycleAction, LifecycleHook};
 use super::ids::Ids;
 use super::instance::{Activity, Ec2State, GroupSettings, GroupView, Instance};
+use super::instances::Instances;
 use super::lifecycle::{Journey, LifecycleState};
 use super::operator::Published;
 use super::parameter::Parameter;
@@ -30,7 +31,7 @@ pub(super) struct State {
     /// Functions, topics, queues and rules.
     pub(super) deployed: Deployed,
     pub(super) groups: Vec<Group>,
-    pub(super) instances: Vec<Held>,
+    pub(super) instances: Instances,
     pub(super) parameters: BTreeMap<String, Parameter>,
     /// By name: their texts.
     pub(super) secrets: BTreeMap<String, String>,
@@ -95,7 +96,7 @@ pub(super) enum Progress {
 
 impl Held {
     /// When something happens to this instance by itself.
-    fn due(&self) -> Option<Timestamp> {
+    pub(super) fn due(&self) -> Option<Timestamp> {
         let progress = match &self.progress {
             Progress::Settled => None,
             Progress::Waiting { action, .. } => Some(action.due()),
@@ -120,7 +121,7 @@ impl State {
             permissions: Permissions::default(),
             deployed: Deployed::default(),
             groups: Vec::new(),
-            instances: Vec::new(),
+            instances: Instances::default(),
             parameters: BTreeMap::new(),
             secrets: BTreeMap::new(),
             checks_signatures: true,
@@ -137,20 +138,16 @@ impl State {
 
     /// When the next thing happens by itself.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.instances.iter().filter_map(Held::due).min()
+        self.instances.next_due().map(|(at, _)| at)
     }
 
     /// Applies everything that was due up to `now`, in order.
     pub(super) fn catch_up(&mut self, now: Timestamp) {
-        while let Some((at, index)) = self.earliest()
+        while let Some((at, index)) = self.instances.next_due()
             && at <= now
         {
             self.happen(index, at);
         }
-    }
-
-    fn earliest(&self) -> Option<(Timestamp, usize)> {
-        self.instances.iter().enumerate().filter_map(|(index, held)| Some((held.due()?, index))).min()
     }
 
     fn happen(&mut self, index: usize, at: Timestamp) {
@@ -192,19 +189,16 @@ impl State {
     /// The place of an instance that its group still has.
     pub(super) fn managed(&self, id: &str) -> Result<usize, ApiError> {
         self.instances
-            .iter()
-            .position(|held| {
-                held.instance.id == id && held.instance.lifecycle_state != LifecycleState::Terminated
-            })
+            .place(id)
+            .filter(|index| self.instances[*index].instance.lifecycle_state != LifecycleState::Terminated)
             .ok_or_else(|| ApiError::no_such_group_instance(id))
     }
 
     /// The instances of `group` that have not left it.
     pub(super) fn members(&self, group: &str) -> impl Iterator<Item = &Instance> {
         self.instances
-            .iter()
+            .of_group(group)
             .map(|held| &held.instance)
-            .filter(move |instance| instance.group == group)
             .filter(|instance| instance.lifecycle_state != LifecycleState::Terminated)
     }
 
@@ -224,7 +218,7 @@ impl State {
     }
 
     pub(super) fn set_ec2_state(&mut self, index: usize, state: Ec2State, at: Timestamp) {
-        self.instances[index].instance.ec2_state = state;
+        self.instances.at(index).instance.ec2_state = state;
         self.announce(index, Ec2News::StateChanged(state), at);
     }
 
@@ -235,7 +229,8 @@ impl State {
         if self.listeners.is_empty() {
             return;
         }
-        let Instance { id: instance_id, private_ip, .. } = self.instances[index].instance.clone();
+        let instance = &self.instances[index].instance;
+        let (instance_id, private_ip) = (instance.id.clone(), instance.private_ip);
         let account = Arc::clone(&self.account);
         self.emit(&Event::Ec2(Ec2Event { at, account, id, instance_id, private_ip, news }));
     }

@@ -15,6 +15,7 @@ use super::Function;
 use super::process::Process;
 use super::record::{LogLine, Outcome, Stream};
 use super::runtime_api::{self, Answer, Ask, Task};
+use super::usage::Usage;
 use crate::aws::Account;
 use crate::clock::Clock;
 use crate::http_face::Face;
@@ -149,6 +150,11 @@ impl Environment {
     /// Whether the process still lives, as far as one can tell without waiting.
     pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.process.child.try_wait(), Ok(None))
+    }
+
+    /// What the process has used so far: nothing that is known, once it has ended.
+    pub(super) fn usage(&self) -> Usage {
+        self.process.child.id().map_or_else(Usage::default, Usage::of)
     }
 
     /// Gives a task to the process if it waits for one, and returns it if not.

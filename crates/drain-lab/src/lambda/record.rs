@@ -31,6 +31,11 @@ pub struct InvocationRecord {
     pub init: Option<Duration>,
     /// How long the run took in real time, without initialisation.
     pub duration: Duration,
+    /// The most memory that its execution environment has had at once so far, in bytes; none if the process has ended, or
+    /// where the system does not tell.
+    pub max_memory_used: Option<u64>,
+    /// The time that the process spent on a processor in this run, initialisation included; none as above.
+    pub cpu_total_time: Option<Duration>,
     /// How it ended.
     pub outcome: Outcome,
     /// What the process printed, initialisation included.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -13,6 +13,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::http_face::{Disconnect, Face, loopback, serve};
+
+/// The largest answer that Lambda takes, in bytes (AWS Lambda Developer Guide, "Lambda quotas").
+const LARGEST_ANSWER: usize = 6 * 1024 * 1024;
 
 /// What the process asks of its environment.
 #[derive(Debug)]
@@ -51,6 +54,7 @@ pub(super) async fn open() -> io::Result<(Face, UnboundedReceiver<Ask>)> {
         .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
         .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
         .route("/2018-06-01/runtime/init/error", post(init_error))
+        .layer(DefaultBodyLimit::max(LARGEST_ANSWER))
         .with_state(asks);
     Ok((serve(loopback().await?, router)?, receiver))
 }

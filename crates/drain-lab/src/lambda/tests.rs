@@ -71,6 +71,18 @@ fn error(record: &InvocationRecord) -> (&str, &str) {
     (error_type, payload["errorMessage"].as_str().unwrap())
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_run_tells_what_it_has_used() {
+    let scene = Scene::new();
+    let first = scene.lambda.invoke(&json!({"do": "echo"})).await;
+    let second = scene.lambda.invoke(&json!({"do": "echo"})).await;
+    assert!(first.max_memory_used.unwrap() > 0 && second.max_memory_used >= first.max_memory_used);
+    assert!(second.cpu_total_time < first.cpu_total_time, "{second:?} counts the start of the process");
+    let ended = scene.lambda.invoke(&json!({"do": "exit"})).await;
+    assert_eq!((ended.max_memory_used, ended.cpu_total_time), (None, None));
+}
+
 #[tokio::test]
 async fn a_process_gets_the_event_and_its_answer_is_the_response() {
     let scene = Scene::with(|function| {

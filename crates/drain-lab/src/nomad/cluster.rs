@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::agenda::Agenda;
 use super::drainer::{Batch, whole_second};
 use super::leadership::Leadership;
 use super::spec::{JobSpec, NodeSpec, Quirks};
@@ -26,11 +27,23 @@ pub(super) struct Cluster {
     pub(super) nodes_index: u64,
     /// The index of the last change of any allocation.
     pub(super) allocs_index: u64,
+    /// Changed only by [`Cluster::node_mut`], [`Cluster::insert_node`] and [`Cluster::remove_node`].
     pub(super) nodes: BTreeMap<String, Node>,
+    /// The ids of the nodes that say on which EC2 instance they run, by its id.
+    nodes_on: BTreeMap<String, BTreeSet<String>>,
+    /// The ids of the nodes that do not.
+    pub(super) nodes_anywhere: BTreeSet<String>,
     pub(super) jobs: BTreeMap<JobKey, JobSpec>,
     pub(super) allocs: BTreeMap<String, Alloc>,
     pub(super) allocs_of_job: BTreeMap<JobKey, Vec<String>>,
     pub(super) allocs_on_node: BTreeMap<String, Vec<String>>,
+    /// Which allocation is placed in whose stead.
+    pub(super) replaced_by: BTreeMap<String, String>,
+    /// The nodes on which allocations may be placed, but for those of `unsettled`.
+    pub(super) takers: BTreeSet<String>,
+    /// The nodes of which, or of whose allocations, something changed since work was last placed.
+    pub(super) unsettled: BTreeSet<String>,
+    pub(super) agenda: Agenda,
     /// Allocations that wait for a node.
     pub(super) queue: Vec<Placement>,
     /// Nodes that will register.
@@ -139,10 +152,16 @@ impl Cluster {
             nodes_index: 1,
             allocs_index: 1,
             nodes: BTreeMap::new(),
+            nodes_on: BTreeMap::new(),
+            nodes_anywhere: BTreeSet::new(),
             jobs: BTreeMap::new(),
             allocs: BTreeMap::new(),
             allocs_of_job: BTreeMap::new(),
             allocs_on_node: BTreeMap::new(),
+            replaced_by: BTreeMap::new(),
+            takers: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
+            agenda: Agenda::default(),
             queue: Vec::new(),
             joining: Vec::new(),
             asleep: Vec::new(),
@@ -175,10 +194,54 @@ impl Cluster {
         self.journal.effect(at, System::Nomad, what, subject, detail);
     }
 
+    /// A node that is about to change.
+    pub(super) fn node_mut(&mut self, id: &str) -> Option<&mut Node> {
+        let node = self.nodes.get_mut(id)?;
+        self.unsettled.insert(id.to_owned());
+        self.agenda.nodes.insert(id.to_owned());
+        Some(node)
+    }
+
+    /// Adds a node, or puts another in the place of the one with its id.
+    pub(super) fn insert_node(&mut self, node: Node) {
+        let id = node.id.clone();
+        self.remove_node(&id);
+        self.unsettled.insert(id.clone());
+        self.agenda.nodes.insert(id.clone());
+        match node.spec.instance() {
+            Some(instance) => self.nodes_on.entry(instance.to_owned()).or_default().insert(id.clone()),
+            None => self.nodes_anywhere.insert(id.clone()),
+        };
+        self.nodes.insert(id, node);
+    }
+
+    /// Takes a node out.
+    pub(super) fn remove_node(&mut self, id: &str) -> Option<Node> {
+        let node = self.nodes.remove(id)?;
+        self.unsettled.insert(id.to_owned());
+        self.agenda.nodes.insert(id.to_owned());
+        self.nodes_anywhere.remove(id);
+        if let Some(nodes) = node.spec.instance().and_then(|instance| self.nodes_on.get_mut(instance)) {
+            nodes.remove(id);
+        }
+        Some(node)
+    }
+
+    /// The ids of the nodes that say they run on an EC2 instance.
+    pub(super) fn nodes_on(&self, instance_id: &str) -> impl Iterator<Item = &String> {
+        self.nodes_on.get(instance_id).into_iter().flatten()
+    }
+
+    /// The nodes that say they run on one of these EC2 instances, by id.
+    pub(super) fn nodes_on_any(&self, instances: &BTreeSet<&str>) -> Vec<&Node> {
+        let ids: BTreeSet<&String> = instances.iter().flat_map(|instance| self.nodes_on(instance)).collect();
+        ids.into_iter().filter_map(|id| self.nodes.get(id)).collect()
+    }
+
     /// Writes to a node at a new index; nothing if there is no such node.
     pub(super) fn write_node<T>(&mut self, id: &str, change: impl FnOnce(&mut Node) -> T) -> Option<T> {
         let index = self.index + 1;
-        let node = self.nodes.get_mut(id)?;
+        let node = self.node_mut(id)?;
         node.modify_index = index;
         let done = change(node);
         self.index = index;
@@ -199,6 +262,9 @@ impl Cluster {
         alloc.modified_at = at;
         let done = change(alloc);
         self.touched.insert(alloc.job.clone());
+        self.unsettled.insert(alloc.node.clone());
+        self.agenda.allocs.insert(id.to_owned());
+        self.agenda.allocs.extend(self.replaced_by.get(id).cloned());
         self.index = index;
         self.allocs_index = index;
         Some(done)
@@ -216,8 +282,7 @@ impl Cluster {
 
     /// The nodes that say they run on an EC2 instance, the one that registered last first.
     pub(super) fn nodes_of_instance(&self, instance_id: &str) -> Vec<NodeView> {
-        let mut found: Vec<&Node> =
-            self.nodes.values().filter(|node| node.spec.instance() == Some(instance_id)).collect();
+        let mut found: Vec<&Node> = self.nodes_on(instance_id).filter_map(|id| self.nodes.get(id)).collect();
         found.sort_by_key(|node| std::cmp::Reverse(node.create_index));
         found.into_iter().map(Node::view).collect()
     }

@@ -47,7 +47,7 @@ impl Cluster {
 
     /// A drain's deadline has come: everything that is left goes, and then the drain is complete.
     pub(super) fn force(&mut self, at: Timestamp, id: &str) {
-        let Some(node) = self.nodes.get_mut(id) else { return };
+        let Some(node) = self.node_mut(id) else { return };
         let Some(ignore_system_jobs) = node.drain.as_ref().map(|drain| drain.ignore_system_jobs) else {
             return;
         };

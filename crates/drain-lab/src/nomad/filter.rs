@@ -7,10 +7,12 @@
 mod evaluate;
 mod parse;
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 pub(super) use self::evaluate::parse_bool;
-use super::spec::Filtering;
+use super::spec::{Filtering, INSTANCE_ID_ATTRIBUTE};
 
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +52,40 @@ impl Filter {
         })
     }
 
+    /// The EC2 instances that the expression asks for, if it does nothing else: `Attributes contains "…" and
+    /// Attributes["…"] == "i-…"`, and several of these with `or`. Such a question is false for every other node, and never an
+    /// error.
+    pub(super) fn instances(&self) -> Option<BTreeSet<&str>> {
+        match self {
+            Self::Or(left, right) => {
+                let mut all = left.instances()?;
+                all.extend(right.instances()?);
+                Some(all)
+            }
+            Self::And(left, right) => match (&**left, &**right) {
+                (Self::Match(guard), Self::Match(question)) => {
+                    question.instance_behind(guard).map(|instance| BTreeSet::from([instance]))
+                }
+                _ => None,
+            },
+            Self::Not(_) | Self::Match(_) => None,
+        }
+    }
+
     /// Whether an object satisfies the expression; the error is Nomad's answer.
     pub(super) fn matches(&self, object: &Value, filtering: Filtering) -> Result<bool, String> {
         evaluate::evaluate(self, object, filtering)
             .map_err(|error| format!("failed to read result page: {error}"))
+    }
+}
+
+impl Match {
+    /// The EC2 instance for which this asks, behind a guard that there is such an attribute.
+    fn instance_behind(&self, guard: &Self) -> Option<&str> {
+        let is_guard = guard.operator == Operator::In
+            && guard.selector == ["Attributes"]
+            && guard.value == INSTANCE_ID_ATTRIBUTE;
+        let asks = self.operator == Operator::Equal && self.selector == ["Attributes", INSTANCE_ID_ATTRIBUTE];
+        (is_guard && asks).then_some(self.value.as_str())
     }
 }

@@ -42,6 +42,16 @@ pub(super) struct Doors {
     pub(super) unreachable: bool,
     pub(super) connection_limit: Option<usize>,
     pub(super) forwarding: bool,
+    pub(super) connections: Connections,
+}
+
+/// How crowded it was at the servers' door.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Connections {
+    /// How many were open at once, at most.
+    pub most: usize,
+    /// How many heard that there are too many.
+    pub turned_away: usize,
 }
 
 /// Whose face it is.
@@ -118,14 +128,16 @@ impl Nomad {
 
 impl Office {
     fn admit(&self, open: usize) -> Admission {
-        let limit = self.nomad.lock().doors.connection_limit;
         if self.is_unreachable() {
-            Admission::Close
-        } else if limit.is_some_and(|limit| open >= limit) {
-            Admission::Say(answer::TOO_MANY_CONNECTIONS)
-        } else {
-            Admission::Serve
+            return Admission::Close;
         }
+        let doors = &mut self.nomad.lock().doors;
+        let full = doors.connection_limit.is_some_and(|limit| open >= limit);
+        if matches!(self.role, Role::Servers) {
+            doors.connections.turned_away += usize::from(full);
+            doors.connections.most = doors.connections.most.max(open + usize::from(!full));
+        }
+        if full { Admission::Say(answer::TOO_MANY_CONNECTIONS) } else { Admission::Serve }
     }
 
     fn is_unreachable(&self) -> bool {

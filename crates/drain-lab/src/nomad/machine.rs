@@ -1,5 +1,6 @@
 //! The machines under the clients: they end, stop, start again, and get new disks.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use jiff::{SignedDuration, Timestamp};
@@ -60,7 +61,7 @@ impl Cluster {
         let fresh = last.map(|spec| spec.clone().fresh());
         self.asleep.retain(|asleep| !asleep.spec.runs_on(instance_id, address));
         for id in nodes {
-            if let Some(node) = self.nodes.get_mut(&id) {
+            if let Some(node) = self.node_mut(&id) {
                 node.machine = Machine::Rebuilt;
             }
         }
@@ -71,8 +72,9 @@ impl Cluster {
     }
 
     fn nodes_on_machine(&self, instance_id: &str, address: Option<Ipv4Addr>) -> Vec<String> {
-        let nodes = self.nodes.values().filter(|node| node.spec.runs_on(instance_id, address));
-        nodes.map(|node| node.id.clone()).collect()
+        let candidates: BTreeSet<&String> = self.nodes_on(instance_id).chain(&self.nodes_anywhere).collect();
+        let nodes = candidates.into_iter().filter_map(|id| self.nodes.get(id));
+        nodes.filter(|node| node.spec.runs_on(instance_id, address)).map(|node| node.id.clone()).collect()
     }
 }
 

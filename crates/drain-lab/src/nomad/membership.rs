@@ -60,7 +60,7 @@ impl Cluster {
             spec,
         };
         node.remember(at, "Cluster", "Node registered");
-        self.nodes.insert(id.to_owned(), node);
+        self.insert_node(node);
         self.note(at, "node registered", id, detail);
     }
 
@@ -113,7 +113,7 @@ impl Cluster {
 
     /// The client falls silent: its machine is gone, and the servers will notice.
     pub(super) fn silence(&mut self, at: Timestamp, id: &str) -> Result<(), NodeNotFound> {
-        let node = self.nodes.get_mut(id).ok_or(NodeNotFound)?;
+        let node = self.node_mut(id).ok_or(NodeNotFound)?;
         if node.machine == Machine::On {
             node.machine = Machine::Off;
         }
@@ -211,7 +211,7 @@ impl Cluster {
     /// Forgets a node. A client that is still alive registers again, fresh and eligible; one whose machine is stopped does
     /// when that starts.
     pub(super) fn purge(&mut self, at: Timestamp, id: &str) -> Result<u64, NodeNotFound> {
-        let node = self.nodes.remove(id).ok_or(NodeNotFound)?;
+        let node = self.remove_node(id).ok_or(NodeNotFound)?;
         let index = self.bump();
         self.nodes_index = index;
         self.note(at, "node purged", id, &node.spec.name);

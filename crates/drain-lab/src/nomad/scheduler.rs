@@ -1,6 +1,6 @@
 //! Where allocations go: a simple spread over the nodes that take any.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -29,14 +29,25 @@ impl Cluster {
                 previous: None,
             }));
         }
+        // An allocation of an earlier version of the job may have other times now, and there may be room for more.
+        self.agenda.allocs.extend(self.allocs_of_job.get(&key).into_iter().flatten().cloned());
+        self.unsettled.extend(self.nodes.keys().cloned());
         self.jobs.insert(key, job);
         self.place(at);
     }
 
     /// Places whatever waits for a node and can have one now.
     pub(super) fn place(&mut self, at: Timestamp) {
-        // A cluster in which every node drains is asked after every write, with a long queue.
-        if !self.nodes.values().any(Node::takes_allocations) {
+        // A cluster of thousands of nodes is asked after every write: only what has changed is looked at.
+        let unsettled = std::mem::take(&mut self.unsettled);
+        for id in &unsettled {
+            if self.nodes.get(id).is_some_and(Node::takes_allocations) {
+                self.takers.insert(id.clone());
+            } else {
+                self.takers.remove(id);
+            }
+        }
+        if self.takers.is_empty() {
             return;
         }
         let queue = std::mem::take(&mut self.queue);
@@ -55,7 +66,9 @@ impl Cluster {
             .jobs
             .iter()
             .filter(|(_, job)| job.kind.is_per_node())
-            .flat_map(|(key, job)| self.nodes_without(key, job.kind).map(|node| (node, key.clone())))
+            .flat_map(|(key, job)| {
+                self.nodes_without(&unsettled, key, job.kind).map(|node| (node, key.clone()))
+            })
             .collect();
         for (node, job) in missing {
             let name = alloc_name(&job, 0);
@@ -157,6 +170,8 @@ impl Cluster {
         self.allocs_of_job.entry(placement.job.clone()).or_default().push(id.clone());
         self.allocs_on_node.entry(node.to_owned()).or_default().push(id.clone());
         self.touched.insert(placement.job.clone());
+        self.agenda.allocs.insert(id.clone());
+        self.replaced_by.extend(placement.previous.iter().map(|previous| (previous.clone(), id.clone())));
         let alloc = Alloc {
             id: id.clone(),
             eval_id,
@@ -183,7 +198,7 @@ impl Cluster {
 
     /// What runs on the nodes that take more.
     fn loads(&self) -> Vec<Load> {
-        let takers = self.nodes.values().filter(|node| node.takes_allocations());
+        let takers = self.takers.iter().filter_map(|id| self.nodes.get(id));
         takers
             .map(|node| {
                 let (id, create_index) = (node.id.clone(), node.create_index);
@@ -196,9 +211,16 @@ impl Cluster {
             .collect()
     }
 
-    fn nodes_without(&self, job: &JobKey, kind: JobKind) -> impl Iterator<Item = String> {
-        self.nodes
-            .values()
+    /// Those of `nodes` that a job has still to come to.
+    fn nodes_without(
+        &self,
+        nodes: &BTreeSet<String>,
+        job: &JobKey,
+        kind: JobKind,
+    ) -> impl Iterator<Item = String> {
+        nodes
+            .iter()
+            .filter_map(|id| self.nodes.get(id))
             .filter(|_| self.jobs.get(job).is_some_and(|job| job.count > 0))
             .filter(|node| node.takes_allocations())
             .filter(move |node| {

@@ -3,35 +3,22 @@
 
 use jiff::Timestamp;
 
-use super::cluster::{Alloc, Cluster};
+use super::cluster::{Alloc, Cluster, Node};
 use super::view::{ClientStatus, JobKind, NodeStatus};
 
 /// Something that will happen by itself. Of what is due at the same moment, the first comes first.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Due<Id> {
+pub(super) enum Due {
     Registration(usize),
-    Alloc { create_index: u64, id: Id, step: Step },
-    HeartbeatMissed(Id),
+    Alloc { create_index: u64, id: String, step: Step },
+    HeartbeatMissed(String),
     Batch,
-    Deadline(Id),
-}
-
-impl Due<&str> {
-    /// The same, without a hold on the cluster.
-    fn detached(self) -> Due<String> {
-        match self {
-            Self::Registration(number) => Due::Registration(number),
-            Self::Alloc { create_index, id, step } => Due::Alloc { create_index, id: id.to_owned(), step },
-            Self::HeartbeatMissed(id) => Due::HeartbeatMissed(id.to_owned()),
-            Self::Batch => Due::Batch,
-            Self::Deadline(id) => Due::Deadline(id.to_owned()),
-        }
-    }
+    Deadline(String),
 }
 
 /// What an allocation does next.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Step {
+pub(super) enum Step {
     Start,
     BecomeHealthy,
     End,
@@ -45,7 +32,7 @@ impl Cluster {
             if at > now {
                 return Some(at);
             }
-            match due.detached() {
+            match due {
                 Due::Registration(number) => {
                     let joining = self.joining.remove(number);
                     self.register(at, &joining.id, joining.spec);
@@ -62,30 +49,44 @@ impl Cluster {
         }
     }
 
-    fn next(&self) -> Option<(Timestamp, Due<&str>)> {
+    fn next(&mut self) -> Option<(Timestamp, Due)> {
+        self.reckon();
         let joining =
             self.joining.iter().enumerate().map(|(number, joining)| (joining.at, Due::Registration(number)));
-        let nodes = self.nodes.values().flat_map(|node| {
-            let missed = node.missed_at.map(|at| (at, Due::HeartbeatMissed(node.id.as_str())));
-            let deadline = Self::force_due(node).map(|at| (at, Due::Deadline(node.id.as_str())));
-            missed.into_iter().chain(deadline)
-        });
         let batch = self.batch.iter().map(|batch| (batch.due, Due::Batch));
-        let others = joining
-            .chain(nodes)
-            .chain(batch)
-            .filter_map(|(at, due)| Some((self.leadership.earliest(at)?, due)))
-            .min();
-        self.allocs.values().fold(others, |first, alloc| {
-            let Some((at, step)) = self.next_step(alloc) else { return first };
-            let due = Due::Alloc { create_index: alloc.create_index, id: alloc.id.as_str(), step };
-            // There may be thousands: of those that are too late already nobody needs to know more.
-            if first.as_ref().is_some_and(|first| *first < (at, due.clone())) {
-                return first;
-            }
-            let heard = self.heard_at(alloc, at).map(|at| (at, due));
-            first.into_iter().chain(heard).min()
-        })
+        let others = joining.chain(batch).filter_map(|(at, due)| Some((self.leadership.earliest(at)?, due)));
+        others.chain(self.agenda.first().cloned()).min()
+    }
+
+    /// Reckons anew what is due for the nodes and allocations that have changed.
+    fn reckon(&mut self) {
+        if self.agenda.leadership != self.leadership {
+            self.agenda.leadership = self.leadership;
+            self.agenda.nodes.extend(self.nodes.keys().cloned());
+        }
+        for id in std::mem::take(&mut self.agenda.nodes) {
+            // Since when a node is heard decides what is heard of its allocations.
+            self.agenda.allocs.extend(self.allocs_on_node.get(&id).into_iter().flatten().cloned());
+            let due = self.nodes.get(&id).map(|node| self.due_for_node(node)).unwrap_or_default();
+            self.agenda.put(&id, due);
+        }
+        for id in std::mem::take(&mut self.agenda.allocs) {
+            let due = self.allocs.get(&id).and_then(|alloc| self.due_for_alloc(alloc));
+            self.agenda.put(&id, due.into_iter().collect());
+        }
+    }
+
+    fn due_for_node(&self, node: &Node) -> Vec<(Timestamp, Due)> {
+        let missed = node.missed_at.map(|at| (at, Due::HeartbeatMissed(node.id.clone())));
+        let deadline = Self::force_due(node).map(|at| (at, Due::Deadline(node.id.clone())));
+        let due = missed.into_iter().chain(deadline);
+        due.filter_map(|(at, due)| Some((self.leadership.earliest(at)?, due))).collect()
+    }
+
+    fn due_for_alloc(&self, alloc: &Alloc) -> Option<(Timestamp, Due)> {
+        let (at, step) = self.next_step(alloc)?;
+        let at = self.heard_at(alloc, at)?;
+        Some((at, Due::Alloc { create_index: alloc.create_index, id: alloc.id.clone(), step }))
     }
 
     /// When the servers hear of what happens to an allocation at a moment: never before that.

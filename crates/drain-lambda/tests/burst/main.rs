@@ -16,7 +16,7 @@ use drain_lab::lambda::{EventSourceMapping, Lambda};
 use drain_lab::nomad::JobSpec;
 use drain_lab::sqs::QueueSettings;
 
-use harness::{GROUP, POST, count, function, lab, response, sweep};
+use harness::{GROUP, POST, calls, count, function, lab, response, sweep};
 
 /// How many instances end.
 const MANY: u32 = 1000;
@@ -102,6 +102,10 @@ async fn one_sweep_begins_a_thousand_drains_whose_events_were_lost() {
     }
     let run = sweep(lambda).await;
     assert_eq!(response(&run)["held"], MANY);
+    let calls = calls(&lab);
+    let first_drain = calls.iter().position(|what| what == POST).unwrap();
+    let last_lookup = calls.iter().rposition(|what| what == "GET /v1/nodes").unwrap();
+    assert!(first_drain < last_lookup, "the first drain waits until the last node is looked up");
     let (begun, _) = drains(&lab, &workers);
     println!("one sweep of 15 s: {begun} of {MANY}");
     // A machine that is busy may need another one.

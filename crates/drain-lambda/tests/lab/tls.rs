@@ -118,6 +118,27 @@ async fn without_it_only_public_authorities_are_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn aws_is_believed_by_the_authorities_of_aws_ca_bundle_and_by_no_others() {
+    let secure = Secure::start().await;
+    let authority = Authority::new("The network's CA").unwrap();
+    let tls = authority.server(&authority.issue(&["127.0.0.1"]).unwrap(), false).unwrap();
+    let aws = secure.lab.aws.serve_tls(&tls).await.unwrap();
+    let url = aws.url();
+    let bundle = secure.file("aws.pem", authority.pem());
+    let nomad = secure.file("ca.pem", secure.authority.pem());
+    let both = [("AWS_ENDPOINT_URL", url.as_str()), ("NOMAD_CACERT", nomad.as_str())];
+    secure.drains(1, &[both[0], both[1], ("AWS_CA_BUNDLE", &bundle)]).await;
+    assert!(count(&secure.lab, "GetParameter") > 0);
+
+    // Neither the web's authorities nor Nomad's vouch for it.
+    for bundle in [None, Some(("AWS_CA_BUNDLE", nomad.as_str()))] {
+        let variables: Vec<(&str, &str)> = both.into_iter().chain(bundle).collect();
+        let told = secure.refused(2, &variables).await;
+        assert!(told.contains("issued by CN=The network's CA, is not accepted"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_shown_from_files_or_from_where_it_is_stored() {
     let secure = Secure::demanding().await;
     let (certificate, key) =

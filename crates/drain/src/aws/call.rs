@@ -22,8 +22,9 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// AWS over this HTTP stack.
+    /// AWS over this HTTP stack, unless the settings have one of their own.
     pub fn new(http: HttpClient, settings: AwsSettings) -> Self {
+        let http = settings.http.clone().unwrap_or(http);
         Self { http, settings, trace: None }
     }
 

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 use aws_credential_types::Credentials;
 use drain_core::ids::HookName;
+use drain_http::HttpClient;
 use jiff::SignedDuration;
 use nomad_client::BaseUrl;
 
@@ -96,6 +97,8 @@ pub struct AwsSettings {
     pub endpoint: Option<BaseUrl>,
     /// `AWS_ENDPOINT_URL_<SERVICE>`, by the variable's name.
     pub service_endpoints: BTreeMap<&'static str, BaseUrl>,
+    /// The way to AWS if `AWS_CA_BUNDLE` says whom to believe; otherwise AWS is reached as the rest of the world is.
+    pub http: Option<HttpClient>,
     /// The execution role's credentials; `None` if the environment has none.
     pub credentials: Option<Credentials>,
 }

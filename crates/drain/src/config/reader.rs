@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_credential_types::Credentials;
+use drain_http::{HttpClient, Tls, Trust};
 use jiff::SignedDuration;
 use nomad_client::BaseUrl;
 
 use super::variables::{ENV, NOMAD_TOKEN_SECRET, REGION, Variable};
 use super::{AwsSettings, duration};
 use crate::aws::Service;
+use crate::error::Causes;
 
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
@@ -222,7 +224,22 @@ impl<'a> Reader<'a> {
             }
             _ => None,
         };
-        AwsSettings { region, endpoint, service_endpoints, credentials }
+        AwsSettings { region, endpoint, service_endpoints, http: self.aws_ca_bundle(), credentials }
+    }
+
+    /// A way to AWS that believes only the authorities in the file `AWS_CA_BUNDLE`, as with the AWS CLI: AWS's isolated
+    /// partitions, and networks that look into TLS, have authorities of their own.
+    fn aws_ca_bundle(&mut self) -> Option<HttpClient> {
+        const NAME: &str = "AWS_CA_BUNDLE";
+        let path = self.value(NAME)?;
+        let believing = |text: Vec<u8>| {
+            let trust = Trust::pem(&text).map_err(|error| Causes(&error).to_string())?;
+            HttpClient::new(&Tls::new(trust)).map_err(|error| Causes(&error).to_string())
+        };
+        let read = std::fs::read(&path).map_err(|error| format!("it cannot be read: {error}"));
+        read.and_then(believing)
+            .map_err(|problem| self.problem(NAME, &format!("cannot be used: {path}: {problem}")))
+            .ok()
     }
 
     /// Whether `value` can be a part of a host name and of a parameter's path; if not, says so once.

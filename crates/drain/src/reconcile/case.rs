@@ -158,6 +158,11 @@ impl<'a, W: World> Case<'a, W> {
         self.policy().pause || self.seen.hold.as_ref().is_some_and(|hold| hold.paused)
     }
 
+    /// Whether the newest step has failed, and is tried again: others are not kept waiting for that.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     pub(super) fn has_begun(&self) -> bool {
         self.begun.is_some() || self.drain_seen || self.purged
     }

@@ -285,7 +285,7 @@ async fn run(world: &Scripted, hold: Option<Hold>) -> Result<Vec<ReportEntry>, E
     };
     let found = Found::Nodes(vec![idle_node()], noon());
     let subject = Subject { target, hold, member: Member::Unknown, member_at: noon(), found, policy: None };
-    reconcile(world, &rules, subject).await
+    reconcile(world, &rules, subject, Turn::default()).await
 }
 
 /// A sweep that comes upon the node of an instance that was in service when it was asked about, `ago`.
@@ -314,7 +314,7 @@ async fn give_back(world: &Scripted, ago: SignedDuration) -> Vec<ReportEntry> {
     let member = Member::InState("InService".to_owned());
     let found = Found::Listed(vec![idle_node().id]);
     let subject = Subject { target, hold: None, member, member_at: world.now() - ago, found, policy: None };
-    reconcile(world, &rules, subject).await.unwrap()
+    reconcile(world, &rules, subject, Turn::default()).await.unwrap()
 }
 
 /// Drained for the warm pool half an hour ago, by us.

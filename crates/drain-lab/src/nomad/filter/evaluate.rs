@@ -262,4 +262,30 @@ mod tests {
         assert!(refusal("CreateIndex == x").contains("strconv.ParseUint"));
         assert!(refusal("Attributes == x").contains("suitable primitive comparison"));
     }
+
+    #[test]
+    fn an_expression_that_asks_for_instances_and_nothing_else_says_which() {
+        let term = |id| {
+            format!(
+                r#"Attributes contains "unique.platform.aws.instance-id" and Attributes["unique.platform.aws.instance-id"] == "{id}""#
+            )
+        };
+        let instances = |text: &str| {
+            let filter = Filter::parse(text).unwrap();
+            filter.instances().map(|found| found.into_iter().map(str::to_owned).collect::<Vec<_>>())
+        };
+        assert_eq!(instances(&term("i-1")), Some(vec!["i-1".to_owned()]));
+        let several = format!("({}) or ({}) or ({})", term("i-2"), term("i-1"), term("i-2"));
+        assert_eq!(instances(&several), Some(vec!["i-1".to_owned(), "i-2".to_owned()]));
+        for other in [
+            format!("{} or Status == ready", term("i-1")),
+            format!("not ({})", term("i-1")),
+            format!("{} and Status == ready", term("i-1")),
+            r#"Attributes["unique.platform.aws.instance-id"] == "i-1""#.to_owned(),
+            term("i-1").replace("==", "!="),
+            term("i-1").replace("contains", "not contains"),
+        ] {
+            assert_eq!(instances(&other), None, "{other}");
+        }
+    }
 }

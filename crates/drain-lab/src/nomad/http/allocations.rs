@@ -4,10 +4,11 @@ use serde_json::Value;
 
 use super::super::acl::Access;
 use super::super::caller::SEE;
+use super::super::cluster::Alloc;
 use super::super::json;
 use super::Call;
 use super::answer::{Failure, Outcome, Read};
-use super::nodes::list;
+use super::nodes::{filter, list};
 
 impl Call {
     /// Allocations in namespaces that the caller may not see are left out, without a word.
@@ -39,11 +40,10 @@ impl Call {
                 .filter(|alloc| namespace == "*" || alloc.job.0 == namespace)
                 .filter(|alloc| rights.namespace(&alloc.job.0, SEE))
                 .map(|alloc| (alloc.id.as_str(), alloc));
-            list(cluster, cluster.allocs_index, self.query.get("filter"), page, allocs, |alloc| {
-                // The stub has every field that somebody would filter by.
-                let stub = json::alloc_stub(cluster, alloc).unwrap_or_default();
-                (stub.clone(), stub)
-            })
+            let filter = filter(cluster, self.query.get("filter"))?;
+            // The stub has every field that somebody would filter by.
+            let stub = |alloc: &&Alloc| json::alloc_stub(cluster, alloc).unwrap_or_default();
+            list(cluster, cluster.allocs_index, filter.as_ref(), page, allocs, stub, stub)
         })
         .await
     }

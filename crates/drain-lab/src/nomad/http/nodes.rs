@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::acl::Access;
-use super::super::cluster::Cluster;
+use super::super::cluster::{Cluster, Node};
 use super::super::filter::Filter;
 use super::super::json;
 use super::super::membership::{EligibilityError, NodeNotFound};
@@ -21,10 +21,15 @@ impl Call {
                 return Err(Failure::denied());
             }
             check_prefix(page.prefix)?;
-            let nodes = cluster.nodes.values().map(|node| (node.id.as_str(), node));
-            list(cluster, cluster.nodes_index, self.query.get("filter"), page, nodes, |node| {
-                (json::node(node), json::node_stub(node, with_os, with_resources))
-            })
+            let filter = filter(cluster, self.query.get("filter"))?;
+            // An expression that asks for instances is not tried on thousands of nodes of others.
+            let nodes: Vec<&Node> = match filter.as_ref().and_then(Filter::instances) {
+                None => cluster.nodes.values().collect(),
+                Some(instances) => cluster.nodes_on_any(&instances),
+            };
+            let nodes = nodes.into_iter().map(|node| (node.id.as_str(), node));
+            let stub = |node: &&Node| json::node_stub(node, with_os, with_resources);
+            list(cluster, cluster.nodes_index, filter.as_ref(), page, nodes, |node| json::node(node), stub)
         })
         .await
     }
@@ -89,27 +94,30 @@ impl Call {
     }
 }
 
-/// One page of a list: what fits the filter, as stubs. `forms` makes the full object, which the filter sees, and the
-/// stub of an item.
+/// Reads the expression that a list is asked with, if it is heeded.
+pub(super) fn filter(cluster: &Cluster, text: Option<&str>) -> Result<Option<Filter>, Failure> {
+    let text = text.filter(|text| !text.is_empty() && cluster.quirks.filtering != Filtering::Ignored);
+    text.map(Filter::parse).transpose().map_err(|text| Failure::rpc(400, text))
+}
+
+/// One page of a list: what fits the filter, as stubs. `full` makes the object that the filter sees, `stub` that of the
+/// list.
 pub(super) fn list<'a, T: 'a>(
     cluster: &Cluster,
     index: u64,
-    filter: Option<&str>,
+    filter: Option<&Filter>,
     page: Page<'_>,
     items: impl Iterator<Item = (&'a str, T)>,
-    forms: impl Fn(T) -> (Value, Value),
+    full: impl Fn(&T) -> Value,
+    stub: impl Fn(&T) -> Value,
 ) -> Result<Read, Failure> {
     let filtering = cluster.quirks.filtering;
-    let filter = filter
-        .filter(|text| !text.is_empty() && filtering != Filtering::Ignored)
-        .map(Filter::parse)
-        .transpose()
-        .map_err(|text| Failure::rpc(400, text))?;
     let mut stubs = Vec::new();
     for (id, item) in items.filter(|(id, _)| id.starts_with(page.prefix) && *id >= page.from) {
-        let (full, stub) = forms(item);
-        let fits = match &filter {
-            Some(filter) => filter.matches(&full, filtering).map_err(|text| Failure::rpc(400, text))?,
+        let fits = match filter {
+            Some(filter) => {
+                filter.matches(&full(&item), filtering).map_err(|text| Failure::rpc(400, text))?
+            }
             None => true,
         };
         if !fits {
@@ -118,7 +126,7 @@ pub(super) fn list<'a, T: 'a>(
         if page.size == Some(stubs.len()) {
             return Ok(Read { next_token: Some(id.to_owned()), ..Read::new(index, stubs.into()) });
         }
-        stubs.push(stub);
+        stubs.push(stub(&item));
     }
     Ok(Read::new(index, stubs.into()))
 }

@@ -469,6 +469,7 @@ async fn one_connection_too_many_hears_429_and_an_unreachable_server_says_nothin
     let answer = lab.get("/v1/nodes").await;
     assert_eq!(answer.status, 429);
     assert!(answer.text().starts_with("Your IP is issuing too many concurrent connections"));
+    assert_eq!(lab.nomad.connections(), Connections { most: 0, turned_away: 1 });
     lab.nomad.set_connection_limit(None);
     lab.nomad.set_unreachable(true);
     assert_eq!(exchange(lab.face.address(), "GET /v1/nodes HTTP/1.1\r\nHost: lab\r\n\r\n").await, b"");

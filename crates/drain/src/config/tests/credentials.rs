@@ -156,6 +156,8 @@ fn what_cannot_be_used_for_tls_is_told_at_once() {
         (vec![("NOMAD_CACERT", missing.as_str())], "NOMAD_CACERT cannot be used: "),
         (vec![("NOMAD_CAPATH", missing.as_str())], "NOMAD_CAPATH cannot be used: "),
         (vec![("NOMAD_CACERT", key.as_str())], "NOMAD_CACERT cannot be used: "),
+        (vec![("AWS_CA_BUNDLE", missing.as_str())], "AWS_CA_BUNDLE cannot be used: "),
+        (vec![("AWS_CA_BUNDLE", key.as_str())], "AWS_CA_BUNDLE cannot be used: "),
         (
             vec![("NOMAD_CLIENT_CERT", pem.as_str())],
             "NOMAD_CLIENT_KEY is not set, and the client certificate is",
