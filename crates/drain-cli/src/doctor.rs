@@ -49,10 +49,9 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
 fn exit(findings: &[Finding], names_function: bool) -> Exit {
     let errors: Vec<&Finding> =
         findings.iter().filter(|finding| finding.severity() == Severity::Error).collect();
-    let hides_the_rest = |finding: &&&Finding| match finding.code {
-        Code::CredentialsMissing | Code::CredentialsRefused => true,
-        Code::ConfigurationInvalid => !names_function,
-        _ => false,
+    let hides_the_rest = |finding: &&&Finding| {
+        matches!(finding.code, Code::CredentialsMissing | Code::CredentialsRefused)
+            || (finding.code == Code::ConfigurationInvalid && !names_function)
     };
     if errors.is_empty() {
         Exit::Done

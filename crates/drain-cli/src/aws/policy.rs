@@ -58,7 +58,7 @@ impl Document {
         match document.get("Statement")? {
             Value::Array(statements) => Some(Self(statements.clone())),
             statement @ Value::Object(_) => Some(Self(vec![statement.clone()])),
-            _ => None,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
         }
     }
 
@@ -127,8 +127,8 @@ fn action_matches(statement: &Value, action: &str) -> bool {
 fn principal_matches(statement: &Value, principal: Principal<'_>) -> bool {
     let of =
         |kind: &str| statement.get("Principal").and_then(|all| all.get(kind)).map(texts).unwrap_or_default();
-    let everybody = statement.get("Principal").and_then(Value::as_str) == Some("*")
-        || of("AWS").iter().any(|one| *one == "*");
+    let everybody =
+        statement.get("Principal").and_then(Value::as_str) == Some("*") || of("AWS").contains(&"*");
     everybody
         || match principal {
             Principal::Service(name) => of("Service").contains(&name),

@@ -17,8 +17,8 @@ const NOT_FOUND: &[&str] = &["NotFound", "NotFoundException"];
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Subscription {
     /// `PendingConfirmation` while nobody has confirmed it.
-    #[serde(default)]
-    pub(crate) subscription_arn: String,
+    #[serde(default, rename = "SubscriptionArn")]
+    pub(crate) arn: String,
     #[serde(default)]
     pub(crate) protocol: String,
     #[serde(default)]

@@ -56,13 +56,11 @@ async fn read(frame: &Frame, named: &[GroupName]) -> Facts {
     {
         configuration.document_problems.clone_from(&wrong.problems);
     }
-    let clusters: Fact<Vec<Rc<Cluster>>> = clusters.map_or_else(
-        |error| match error {
-            Error::ConfigurationError(_) => Fact::skipped("the document of the clusters, above"),
-            error => Fact::Unknown(why(&error)),
-        },
-        Fact::Known,
-    );
+    let clusters: Fact<Vec<Rc<Cluster>>> = match clusters {
+        Ok(clusters) => Fact::Known(clusters),
+        Err(Error::ConfigurationError(_)) => Fact::skipped("the document of the clusters, above"),
+        Err(error) => Fact::Unknown(why(&error)),
+    };
     let found = clusters.known().map_or(&[][..], Vec::as_slice);
     let worlds = installation.worlds(found, &account, AT_ONCE);
     let in_variable = *of_function;

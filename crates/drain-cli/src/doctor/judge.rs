@@ -9,7 +9,6 @@ mod nomad;
 mod path;
 mod permissions;
 mod queues;
-mod rules;
 mod sweep;
 mod timing;
 mod token;

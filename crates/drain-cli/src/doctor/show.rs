@@ -113,8 +113,9 @@ fn one(text: &mut String, finding: &Finding, style: Style) {
         push_lines(text, &wrapped(todo, style), false);
     }
     if let Some(command) = &finding.command {
-        // Whole, so that it can be copied.
-        let _ = writeln!(text, "{}  {command}", " ".repeat(INDENT));
+        for line in continued(command, style) {
+            let _ = writeln!(text, "{}  {line}", " ".repeat(INDENT));
+        }
     }
 }
 
@@ -142,6 +143,28 @@ fn wrapped(text: &str, style: Style) -> Vec<String> {
             line.push_str(word);
         } else {
             lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+/// A command in lines that fit, broken before its options as a shell takes it, so that it can be copied. What is no command
+/// stays whole.
+fn continued(command: &str, style: Style) -> Vec<String> {
+    let Some(width) = style.width.filter(|_| !command.starts_with('{')) else {
+        return vec![command.to_owned()];
+    };
+    let room = width.saturating_sub(INDENT + 4).max(20);
+    let mut parts = command.split(" --");
+    let mut lines = vec![parts.next().unwrap_or_default().to_owned()];
+    for part in parts {
+        let Some(line) = lines.last_mut() else { break };
+        if console::measure_text_width(line) + 3 + console::measure_text_width(part) <= room {
+            line.push_str(" --");
+            line.push_str(part);
+        } else {
+            line.push_str(" \\");
+            lines.push(format!("  --{part}"));
         }
     }
     lines
@@ -237,7 +260,9 @@ mod tests {
                        nomad-drain-hook: nothing holds its instances
                        [hook-missing]
                        Make it:
-                         aws autoscaling put-lifecycle-hook --auto-scaling-group-name workers --lifecycle-hook-name nomad-drain-hook
+                         aws autoscaling put-lifecycle-hook \
+                           --auto-scaling-group-name workers \
+                           --lifecycle-hook-name nomad-drain-hook
 
         What the function's role may do
           not checked  the role: what it may do. You may not call it

@@ -69,7 +69,7 @@ impl Clinic {
     pub(crate) async fn examine_with(&self, variables: &[(&str, &str)]) -> Examination {
         let mut command = self.doctor(&["--function", FUNCTION, "--json"]);
         command.envs(variables.iter().copied());
-        Examination::of(Ran::of(command).await)
+        Examination::of(&Ran::of(command).await)
     }
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct Examination {
 
 impl Examination {
     #[track_caller]
-    pub(crate) fn of(ran: Ran) -> Self {
+    pub(crate) fn of(ran: &Ran) -> Self {
         let document = ran.json();
         assert_eq!(ran.err, "", "the result is on standard output alone");
         let findings = document["findings"].as_array().unwrap().clone();

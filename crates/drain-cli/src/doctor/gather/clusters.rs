@@ -13,7 +13,7 @@ use nomad_client::NomadError;
 
 use super::{cannot, certificates, why};
 use crate::doctor::facts::{
-    ClusterFacts, Fact, Reached, Server, TokenAnswer, TokenFacts, Trouble, TroubleKind, Why,
+    ClusterFacts, Fact, Reached, Server, TokenAnswer, TokenFacts, Trouble, TroubleKind,
 };
 
 /// What one question to Nomad may take.
@@ -166,11 +166,9 @@ fn unread(error: &Error) -> Fact<TokenAnswer> {
             todo: error.next_step(),
         });
     }
-    match why(error) {
-        // What is wrong with certificates is told where they are.
-        Why::Failed { .. } if matches!(error, Error::TlsMaterialInvalid { .. }) => {
-            Fact::skipped("Nomad, above")
-        }
-        why => Fact::Unknown(why),
+    // What is wrong with certificates is told where they are.
+    if matches!(error, Error::TlsMaterialInvalid { .. }) {
+        return Fact::skipped("Nomad, above");
     }
+    Fact::Unknown(why(error))
 }

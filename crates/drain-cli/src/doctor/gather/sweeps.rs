@@ -109,8 +109,8 @@ async fn of_function(
             let failed = |minute: Timestamp| {
                 failures.iter().find(|(one, _)| *one == minute).map_or(0.0, |(_, count)| *count)
             };
-            let good = runs.into_iter().filter(|(minute, count)| *count > failed(*minute));
-            Fact::Known(good.last().map(|(minute, _)| minute))
+            let mut good = runs.into_iter().filter(|(minute, count)| *count > failed(*minute));
+            Fact::Known(good.next_back().map(|(minute, _)| minute))
         }
         (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why),
     };

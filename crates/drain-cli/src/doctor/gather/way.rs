@@ -69,12 +69,12 @@ async fn topic(aws: Option<&Aws>, arn: &str) -> Fact<Option<Topic>> {
 }
 
 async fn subscription(aws: Option<&Aws>, one: sns::Subscription) -> Subscription {
-    let sns::Subscription { subscription_arn, protocol, endpoint } = one;
-    let pending = !subscription_arn.starts_with("arn:");
+    let sns::Subscription { arn, protocol, endpoint } = one;
+    let pending = !arn.starts_with("arn:");
     // What has no ARN yet has no attributes; of e-mail addresses nobody wants to know.
     let matters = matches!(protocol.as_str(), "lambda" | "sqs") && !pending;
     let filter = if matters {
-        asked(aws, async |aws| sns::filter_policy(aws, &subscription_arn).await).await
+        asked(aws, async |aws| sns::filter_policy(aws, &arn).await).await
     } else {
         Fact::Known(None)
     };

@@ -1,6 +1,7 @@
 //! Does each group exist, is it looked after, and has it our hook?
 
 use drain::config::{Config, HOLD_TAG, is_on};
+use drain_core::ids::HookName;
 
 use super::{config, known, ours};
 use crate::doctor::code::{Area, Code};
@@ -134,7 +135,7 @@ fn hooks(config: &Config, facts: &GroupFacts, all: &Facts) -> Vec<Finding> {
 
 fn hook_missing(config: &Config, facts: &GroupFacts) -> Finding {
     let name = facts.name.as_str();
-    let wanted = config.sweep_hooks().iter().map(|hook| hook.as_str()).collect::<Vec<_>>();
+    let wanted = config.sweep_hooks().iter().map(HookName::as_str).collect::<Vec<_>>();
     let others: Vec<&str> = facts
         .hooks
         .known()
@@ -169,7 +170,6 @@ mod tests {
     use super::*;
     use crate::doctor::facts::{Fact, Why};
     use crate::doctor::judge::scene::{check, facts, group_of, hook, variables};
-    use drain_core::ids::HookName;
 
     #[test]
     fn a_group_with_its_hook_is_fine() {

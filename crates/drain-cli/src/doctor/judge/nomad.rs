@@ -34,7 +34,7 @@ fn of_cluster(cluster: &ClusterFacts, function_in_vpc: Option<bool>) -> Vec<Find
     let leader = match &cluster.leader {
         Reached::Leader(leader) => leader,
         Reached::Failed(trouble) => {
-            found.extend(trouble_with(&about, trouble, function_in_vpc));
+            found.push(trouble_with(&about, trouble, function_in_vpc));
             return found;
         }
     };
@@ -59,7 +59,7 @@ fn of_cluster(cluster: &ClusterFacts, function_in_vpc: Option<bool>) -> Vec<Find
 }
 
 /// Certificates have findings of their own.
-fn trouble_with(about: &str, trouble: &Trouble, function_in_vpc: Option<bool>) -> Option<Finding> {
+fn trouble_with(about: &str, trouble: &Trouble, function_in_vpc: Option<bool>) -> Finding {
     use TroubleKind as K;
     let Trouble { kind, said, todo } = trouble;
     let code = match kind {
@@ -69,7 +69,7 @@ fn trouble_with(about: &str, trouble: &Trouble, function_in_vpc: Option<bool>) -
             let what = format!("not checked: Nomad cannot be reached from here. {said}");
             let todo = "The function is in a VPC and may reach it: run the doctor there, or through a tunnel with NOMAD_ADDR \
                         set, or read the function's log.";
-            return Some(Finding::new(AREA, Code::NomadUnreachableFromHere, about, what).todo(todo));
+            return Finding::new(AREA, Code::NomadUnreachableFromHere, about, what).todo(todo);
         }
         K::Unreachable | K::Odd => Code::NomadUnreachable,
         K::CertificateExpired
@@ -81,10 +81,10 @@ fn trouble_with(about: &str, trouble: &Trouble, function_in_vpc: Option<bool>) -
         | K::TlsMaterial
         | K::TlsMaterialDenied => {
             let what = "skipped: its leader and version. First see to the certificates, below";
-            return Some(Finding::new(AREA, Code::Skipped, about, what));
+            return Finding::new(AREA, Code::Skipped, about, what);
         }
     };
-    Some(Finding::new(AREA, code, about, said).todo(todo))
+    Finding::new(AREA, code, about, said).todo(todo)
 }
 
 fn versions(about: &str, servers: &[Server]) -> Vec<Finding> {

@@ -27,7 +27,7 @@ async fn every_wrong_variable_of_the_function_is_an_error() {
 #[tokio::test]
 async fn without_a_configuration_and_a_function_nothing_can_be_found_out() {
     let clinic = Clinic::open().await;
-    let examined = Examination::of(Ran::of(clinic.doctor(&["--json"])).await);
+    let examined = Examination::of(&Ran::of(clinic.doctor(&["--json"])).await);
     assert!(examined.said("configuration-invalid").contains("--function"), "{examined:?}");
     assert_eq!(examined.status, 3);
 }
@@ -36,7 +36,7 @@ async fn without_a_configuration_and_a_function_nothing_can_be_found_out() {
 async fn without_credentials_the_doctor_says_so_and_how_to_get_some() {
     let mut command = bare(&["doctor", "--function", FUNCTION, "--json", "--region", "us-east-1"]);
     command.env("HOME", "/nonexistent");
-    let examined = Examination::of(Ran::of(command).await);
+    let examined = Examination::of(&Ran::of(command).await);
     assert!(examined.said("credentials-missing").contains("aws sso login"), "{examined:?}");
     assert_eq!(examined.status, 3);
 }
@@ -46,7 +46,7 @@ async fn credentials_that_aws_does_not_accept_are_told() {
     let clinic = Clinic::open().await;
     let mut command = clinic.doctor(&["--function", FUNCTION, "--json"]);
     command.env("AWS_SECRET_ACCESS_KEY", "wrong");
-    let examined = Examination::of(Ran::of(command).await);
+    let examined = Examination::of(&Ran::of(command).await);
     assert!(examined.said("credentials-refused").contains("SignatureDoesNotMatch"), "{examined:?}");
     assert_eq!(examined.status, 3);
 }
@@ -54,7 +54,7 @@ async fn credentials_that_aws_does_not_accept_are_told() {
 #[tokio::test]
 async fn a_function_that_is_not_there_is_told() {
     let clinic = Clinic::open().await;
-    let examined = Examination::of(Ran::of(clinic.doctor(&["--function", "nobody", "--json"])).await);
+    let examined = Examination::of(&Ran::of(clinic.doctor(&["--function", "nobody", "--json"])).await);
     assert!(examined.said("function-missing").contains("--function NAME"), "{examined:?}");
     assert_eq!(examined.status, 1);
 }
@@ -77,7 +77,7 @@ async fn the_function_is_known_by_the_hooks_target_too() {
         ("AUTO_SCALING_GROUPS", crate::stage::GROUP),
         ("SWEEP", "on"),
     ]);
-    let examined = Examination::of(Ran::of(command).await);
+    let examined = Examination::of(&Ran::of(command).await);
     examined.complains_of(&[], 0);
     assert_eq!(examined.finding("function")["about"], FUNCTION);
 }

@@ -10,7 +10,7 @@ use crate::stage::{GROUP, Ran};
 async fn a_group_that_does_not_exist_is_an_error() {
     let clinic = Clinic::open().await;
     let arguments = ["--function", FUNCTION, "--json", "--group", "clients"];
-    let examined = Examination::of(Ran::of(clinic.doctor(&arguments)).await);
+    let examined = Examination::of(&Ran::of(clinic.doctor(&arguments)).await);
     assert_eq!(examined.finding("group-missing")["about"], "clients");
     assert_eq!(examined.status, 1);
 }
@@ -21,11 +21,11 @@ async fn a_group_that_the_sweep_does_not_look_after_is_an_error() {
     clinic.deployment.set_variable("AUTO_SCALING_GROUPS", "others-*");
     clinic.examine().await.complains_of(&["no-groups"], 1);
     let arguments = ["--function", FUNCTION, "--json", "--group", GROUP];
-    let examined = Examination::of(Ran::of(clinic.doctor(&arguments)).await);
+    let examined = Examination::of(&Ran::of(clinic.doctor(&arguments)).await);
     examined.complains_of(&["group-not-watched"], 1);
     assert!(examined.said("group-not-watched").contains("AUTO_SCALING_GROUPS"));
     clinic.deployment.remove_variable("AUTO_SCALING_GROUPS");
-    let examined = Examination::of(Ran::of(clinic.doctor(&arguments)).await);
+    let examined = Examination::of(&Ran::of(clinic.doctor(&arguments)).await);
     assert!(examined.said("group-not-watched").contains("Key=nomad-drain,Value=on"), "{examined:?}");
 }
 

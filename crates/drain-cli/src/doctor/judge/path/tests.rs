@@ -1,7 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::doctor::facts::{Mapping, Queue, Rule, Topic, Why};
+use crate::aws::policy::Document;
+use crate::doctor::facts::{Decision, Mapping, Queue, Rule, Topic, Why};
 use crate::doctor::judge::scene::{
     FUNCTION, QUEUE, ROLE, TOPIC, check, facts, function_of, group_of, hook, lets, queue, subscription,
     topic, variables,

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::known;
-use super::path::{Walked, Way, errors};
+use super::{Walked, Way, errors, known};
 use crate::doctor::code::{Area, Code};
 use crate::doctor::facts::Rule;
 
@@ -19,7 +18,7 @@ pub(super) fn walk(way: &Way<'_>) -> Walked {
         "which rules of EventBridge reach the function",
     ) {
         Ok(rules) => rules,
-        Err(unknown) => return way.ends(unknown),
+        Err(unknown) => return Walked::ends(unknown),
     };
     let fitting = rules.iter().filter(|rule| {
         let pattern = rule.pattern.as_ref();
@@ -36,7 +35,7 @@ pub(super) fn walk(way: &Way<'_>) -> Walked {
              \"detail\":{{\"LifecycleHookName\":[\"{}\"]}}}}",
             way.hook.name
         );
-        way.ends(
+        Walked::ends(
             way.finding(Code::RuleMissing, what)
                 .todo("Make a rule, and the function its target (docs/deploy-by-hand.md, steps 7 and 8):")
                 .command(format!("aws events put-rule --name nomad-drain-hook --event-pattern '{pattern}'")),
