@@ -5,7 +5,12 @@ mod configuration;
 mod groups;
 mod nodes;
 mod nomad;
+mod path;
+mod permissions;
 mod pictures;
+mod provoke;
+mod queues;
+mod sweep;
 mod token;
 
 use drain_lab::lab::{Deployment, Route};
