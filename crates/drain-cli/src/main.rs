@@ -90,7 +90,7 @@ enum Command {
     ///
     /// Without a destination the JSON goes to standard output, as a function is invoked with it: for `nomad-drain replay -` or
     /// `aws lambda invoke --payload`. Several instances are a line each, or a batch where a queue brings them. A function acts on
-    /// what is sent: if the instance has a node, the node is drained. Nothing can be put on EventBridge: it takes no events of
+    /// what is sent: if the instance has a node, the node is drained. Nothing can be put on `EventBridge`: it takes no events of
     /// `aws.` sources from anybody but AWS. Send those to the function or to the rule's queue.
     Simulate(simulate::Arguments),
     /// Print completions for a shell.

@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     /// When it was sent, such as 2026-11-29T03:00:00Z. Without it, now.
     #[arg(long, value_name = "TIME")]
     time: Option<Timestamp>,
-    /// What the hook says of its instances (`NotificationMetadata`), such as '{"DRAIN_DEADLINE":"4h"}'.
+    /// What the hook says of its instances (`NotificationMetadata`), such as `{"DRAIN_DEADLINE":"4h"}`.
     #[arg(long, value_name = "TEXT")]
     metadata: Option<String>,
     /// The AWS account that it comes from.
@@ -158,7 +158,7 @@ impl Arguments {
                 token: self.token.clone(),
                 metadata: self.metadata.clone(),
             };
-            self.kind.announce(scene, envelope.is_from_bus())
+            self.kind.announce(&scene, envelope.is_from_bus())
         });
         let announced: Vec<Announced> = announced.collect::<Result<_, _>>()?;
         for one in &announced {

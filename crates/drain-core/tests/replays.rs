@@ -1,7 +1,7 @@
 //! Every incident becomes a test: each file in `replays` holds what was seen, what was asked for and what is to be decided
 //! from it. `nomad-drain replay --fixture` writes them from the log.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test reads its cases")]
+#![expect(clippy::disallowed_methods, reason = "a test reads its cases")]
 
 use std::fs;
 use std::path::Path;

@@ -14,7 +14,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let environment = |name: &str| std::env::var(name).ok();
     drain::telemetry::start(environment);
     let function = &Function::new(environment);
-    lambda_runtime::run(service_fn(move |event| invoke(function, event))).await
+    // On the heap: what an invocation keeps while it waits is more than belongs on a stack.
+    lambda_runtime::run(service_fn(move |event| Box::pin(invoke(function, event)))).await
 }
 
 async fn invoke(function: &Function, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Failure> {

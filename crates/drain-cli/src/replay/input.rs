@@ -1,6 +1,6 @@
 //! What an operator hands over: a record, a line or a whole log that holds some, or an event.
 //!
-//! Records are found wherever they stand: CloudWatch, `aws logs tail`, `aws logs filter-log-events` and a query in Logs
+//! Records are found wherever they stand: `CloudWatch`, `aws logs tail`, `aws logs filter-log-events` and a query in Logs
 //! Insights each wrap the same line in another way.
 
 use std::fmt::Write as _;

@@ -17,9 +17,9 @@ pub(super) enum Envelope {
     SnsSqs,
     /// A queue that is a hook's target, or subscribed with raw delivery
     Sqs,
-    /// EventBridge calls the function
+    #[value(help = "EventBridge calls the function")]
     Eventbridge,
-    /// A queue that is the target of an EventBridge rule
+    #[value(help = "A queue that is the target of an EventBridge rule")]
     EventbridgeSqs,
 }
 

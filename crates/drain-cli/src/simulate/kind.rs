@@ -33,9 +33,9 @@ pub(super) enum Kind {
     TestNotification,
     /// A group's own notification: an instance was terminated
     GroupNotification,
-    /// An instance was launched, on EventBridge
+    #[value(help = "An instance was launched, on EventBridge")]
     LaunchSuccessful,
-    /// An instance was terminated, on EventBridge
+    #[value(help = "An instance was terminated, on EventBridge")]
     TerminateSuccessful,
     /// EC2 takes a spot instance back in two minutes
     SpotInterruption,
@@ -100,52 +100,33 @@ impl Kind {
     }
 
     /// Says that it has happened: as `EventBridge` says it, or as whoever else does.
-    pub(super) fn announce(self, scene: Scene, on_bus: bool) -> anyhow::Result<Announced> {
+    pub(super) fn announce(self, scene: &Scene, on_bus: bool) -> anyhow::Result<Announced> {
         let id = Ids::seeded(random()).uuid();
-        let mut told = Announced {
-            account: Arc::clone(&scene.account),
-            at: scene.at,
-            id: id.clone(),
-            subject: String::new(),
-            message: Value::Null,
-            may_travel: self != Self::Sweep,
+        // What EventBridge tells has no subject.
+        let (subject, message) = if let Some(journey) = self.journey() {
+            let notification = scene.held(journey, id.clone());
+            let told = notification.event_bridge_event().filter(|_| on_bus);
+            let told = told.unwrap_or_else(|| notification.message());
+            (notification.letter().subject, scene.without_made_up_token(told))
+        } else if let Some(event) = self.news(scene, &id) {
+            (String::new(), event.event_bridge_event().unwrap_or_default())
+        } else if self == Self::Sweep {
+            let order = || json!({"action": "sweep"});
+            (String::new(), if on_bus { scheduled_event(&scene.account, scene.at) } else { order() })
+        } else if on_bus {
+            bail!(
+                "EventBridge does not hear of test notifications, nor of a group's own notifications: take another envelope"
+            );
+        } else if self == Self::GroupNotification {
+            let (event, end) = scene.activity(Transition::Terminating, id.clone());
+            let subject = format!("Auto Scaling: termination for group \"{}\"", scene.group);
+            (subject, end.group_notification(&event))
+        } else {
+            let notification = scene.notification(Content::Test, id.clone());
+            (notification.letter().subject, notification.message())
         };
-        let no_bus = |what: &str| bail!("EventBridge does not hear of {what}: take another envelope");
-        match self {
-            Self::Sweep if on_bus => told.message = scheduled_event(&scene.account, scene.at),
-            Self::Sweep => told.message = json!({"action": "sweep"}),
-            Self::GroupNotification if on_bus => return no_bus("a group's own notifications"),
-            Self::TestNotification if on_bus => return no_bus("test notifications"),
-            Self::GroupNotification => {
-                let (event, end) = scene.activity(Transition::Terminating, id);
-                told.subject = format!("Auto Scaling: termination for group \"{}\"", scene.group);
-                told.message = end.group_notification(&event);
-            }
-            Self::TestNotification => {
-                let notification = scene.notification(Content::Test, id);
-                told.subject = notification.letter().subject;
-                told.message = notification.message();
-            }
-            _ => match (self.journey(), self.news(&scene, &id)) {
-                (Some(journey), _) => {
-                    let notification = scene.held(journey, id);
-                    told.subject = notification.letter().subject;
-                    let on_bus = notification.event_bridge_event().filter(|_| on_bus);
-                    told.message = on_bus.unwrap_or_else(|| notification.message());
-                    if scene.token.is_none() {
-                        let detail = if told.message["detail"].is_object() {
-                            &mut told.message["detail"]
-                        } else {
-                            &mut told.message
-                        };
-                        detail.as_object_mut().and_then(|fields| fields.remove("LifecycleActionToken"));
-                    }
-                }
-                (None, Some(event)) => told.message = event.event_bridge_event().unwrap_or_default(),
-                (None, None) => {}
-            },
-        }
-        Ok(told)
+        let (account, at) = (Arc::clone(&scene.account), scene.at);
+        Ok(Announced { account, at, id, subject, message, may_travel: self != Self::Sweep })
     }
 
     fn journey(self) -> Option<Journey> {
@@ -251,6 +232,16 @@ impl Scene {
             heartbeats: 0,
         };
         self.notification(Content::Held { journey, action, metadata: self.metadata.clone() }, id)
+    }
+
+    /// The lab's messages always bring a token.
+    fn without_made_up_token(&self, mut message: Value) -> Value {
+        let place = if message["detail"].is_object() { "/detail" } else { "" };
+        let fields = message.pointer_mut(place).and_then(Value::as_object_mut);
+        if let (Some(fields), None) = (fields, &self.token) {
+            fields.remove("LifecycleActionToken");
+        }
+        message
     }
 
     fn event(&self, news: Ec2News, id: String) -> Ec2Event {

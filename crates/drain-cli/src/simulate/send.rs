@@ -137,7 +137,7 @@ pub(super) async fn send(
         Destination::Function { name, is_async } => {
             let aws = aws().await?;
             for payload in payloads(announced, envelope, batch) {
-                let answer = invoke(&aws, name, &payload, *is_async).await.map_err(said)?;
+                let answer = invoke(&aws, name, &payload, *is_async).await.map_err(|error| said(&error))?;
                 sent.take(&answer, *is_async);
             }
         }
@@ -157,7 +157,7 @@ pub(super) async fn send(
             TopicArn::parse(arn).map_err(|error| anyhow!("{arn} {error}"))?;
             let aws = aws().await?;
             for one in announced {
-                publish(&aws, arn, one).await.map_err(said)?;
+                publish(&aws, arn, one).await.map_err(|error| said(&error))?;
             }
         }
     }
@@ -222,8 +222,9 @@ async fn fill(aws: &Aws, url: &str, bodies: &[String]) -> anyhow::Result<()> {
         bodies.iter().enumerate().map(|(index, body)| json!({"Id": index.to_string(), "MessageBody": body}));
     let asked = json!({"QueueUrl": url, "Entries": entries.collect::<Vec<_>>()});
     let target = "AmazonSQS.SendMessageBatch";
-    let Answer { failed } =
-        json::call(aws, Service::Sqs, "sqs:SendMessage", target, &asked, CALL).await.map_err(said)?;
+    let Answer { failed } = json::call(aws, Service::Sqs, "sqs:SendMessage", target, &asked, CALL)
+        .await
+        .map_err(|error| said(&error))?;
     if let Some(Failure { code, message }) = failed.first() {
         bail!("the queue did not take {} of {} messages: {code}: {message}", failed.len(), bodies.len());
     }
@@ -241,8 +242,8 @@ async fn publish(aws: &Aws, arn: &str, announced: &Announced) -> Result<(), AwsE
     query::send(aws, Service::Sns, "sns:Publish", form, limits).await.map(|_| ())
 }
 
-fn said(error: AwsError) -> anyhow::Error {
-    anyhow!("{}", Causes(&error))
+fn said(error: &AwsError) -> anyhow::Error {
+    anyhow!("{}", Causes(error))
 }
 
 impl Sent<'_> {

@@ -51,10 +51,12 @@ fn meaning(kind: Kind) -> Meaning {
 
 /// Who tells of it.
 fn origin(kind: Kind, envelope: Envelope) -> Origin {
-    match meaning(kind) {
-        _ if kind.is_from_bus() => Origin::Broadcast,
-        _ if envelope.is_from_bus() => Origin::Bus,
-        _ => Origin::Event,
+    if kind.is_from_bus() {
+        Origin::Broadcast
+    } else if envelope.is_from_bus() {
+        Origin::Bus
+    } else {
+        Origin::Event
     }
 }
 
@@ -87,17 +89,21 @@ fn read(payload: &str) -> Event {
 
 #[test]
 fn every_kind_in_every_envelope_is_understood_as_what_it_is() {
+    use Envelope::{Eventbridge, EventbridgeSqs, Sns, SnsSqs, Sqs};
+
     let mut refused = Vec::new();
     for &kind in Kind::value_variants() {
         for &envelope in Envelope::value_variants() {
             for token in [None, Some(TOKEN)] {
-                let announced = kind.announce(scene(token), envelope.is_from_bus());
+                let announced = kind.announce(&scene(token), envelope.is_from_bus());
                 let announced = announced.and_then(|one| envelope.carries(&one).map(|()| one));
                 let Ok(announced) = announced else {
                     refused.push((kind, envelope));
                     continue;
                 };
-                let [payload] = &payloads(&[announced.clone()], envelope, 10)[..] else { panic!("{kind:?}") };
+                let [payload] = &payloads(std::slice::from_ref(&announced), envelope, 10)[..] else {
+                    panic!("{kind:?}")
+                };
                 let context = format!("{kind:?} in {envelope:?}: {payload}");
                 match (read(&payload.to_string()), meaning(kind)) {
                     (Event::Sweep, Meaning::Sweep) => {}
@@ -122,7 +128,6 @@ fn every_kind_in_every_envelope_is_understood_as_what_it_is() {
         }
     }
     refused.dedup();
-    use Envelope::{Eventbridge, EventbridgeSqs, Sns, SnsSqs, Sqs};
     assert_eq!(
         refused,
         [
@@ -162,7 +167,7 @@ fn many_instances_come_in_batches_of_a_queue_and_one_by_one_otherwise() {
     let announced: Vec<_> = (0..25)
         .map(|number| {
             let scene = Scene { instance: format!("i-{number:017x}"), ..scene(None) };
-            Kind::Terminate.announce(scene, false).unwrap()
+            Kind::Terminate.announce(&scene, false).unwrap()
         })
         .collect();
     let sizes = |envelope| -> Vec<usize> {

@@ -34,6 +34,6 @@ pub(crate) fn function(lab: &Lab, variables: &[(&str, &str)]) -> Function {
 
 /// Everything that the function has printed in these runs.
 pub(crate) fn log(runs: &[InvocationRecord]) -> String {
-    let lines = runs.iter().flat_map(|run| &run.log);
-    lines.map(|line| format!("{}\n", line.text.trim_end())).collect()
+    let lines = runs.iter().flat_map(|run| &run.log).map(|line| line.text.trim_end());
+    lines.collect::<Vec<_>>().join("\n")
 }

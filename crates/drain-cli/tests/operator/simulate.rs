@@ -38,7 +38,7 @@ async fn released(stage: &Stage, worker: &Worker) {
         assert!(
             tokio::time::Instant::now() < give_up,
             "{:?}",
-            stage.lambda().map(|lambda| lambda.invocations())
+            stage.lambda().map(drain_lab::lambda::Lambda::invocations)
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
