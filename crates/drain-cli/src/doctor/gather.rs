@@ -87,8 +87,7 @@ async fn around(
     clusters: &[Rc<Cluster>],
 ) {
     let groups = facts.groups.known().map_or(&[][..], Vec::as_slice).to_vec();
-    let rules = way::all_rules(aws).await;
-    let topics = way::topics(aws, &groups).await;
+    let (rules, topics) = join(way::all_rules(aws), way::topics(aws, &groups)).await;
     if facts.function_name.is_none() {
         facts.function_name = function::guess(aws, &groups, &topics, &rules).await;
     }

@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_lines_that_fit_and_commands_that_can_be_copied() {
-        insta::assert_snapshot!(shown(Some(60), false), @"
+        insta::assert_snapshot!(shown(Some(60), false), @r"
         nomad-drain doctor, function nomad-drain, account 123456789012 in eu-west-1
 
         Configuration

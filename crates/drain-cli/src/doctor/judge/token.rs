@@ -52,6 +52,17 @@ fn of_cluster(cluster: &ClusterFacts, now: Timestamp) -> Vec<Finding> {
         Ok(TokenAnswer::Refused { said, todo }) => {
             found.push(Finding::new(AREA, Code::TokenRefused, short, said).todo(todo));
         }
+        Ok(TokenAnswer::NoAcls) if cluster.token.description.is_none() => {
+            found.push(Finding::new(AREA, Code::Token, about, "none is needed: the cluster has no ACLs"));
+        }
+        // Without a token one is somebody too: `anonymous`.
+        Ok(TokenAnswer::Is { .. }) if cluster.token.description.is_none() => {
+            let what = "NOMAD_ACL is off, and the cluster has ACLs: nothing can be drained without a token";
+            found.push(
+                Finding::new(AREA, Code::TokenRefused, about, what)
+                    .todo("Take NOMAD_ACL out, and store a token: docs/deploy-by-hand.md, step 1."),
+            );
+        }
         Ok(TokenAnswer::NoAcls) => {
             let what = "the cluster has no ACLs: everybody who reaches it may drain its nodes";
             found.push(
@@ -214,6 +225,16 @@ mod tests {
     #[test]
     fn a_cluster_without_acls_needs_no_token() {
         check(with(TokenAnswer::NoAcls), &[&at("acl-disabled")]);
+    }
+
+    #[test]
+    fn whoever_sends_no_token_needs_a_cluster_without_acls() {
+        let none = "no token (NOMAD_ACL=off)";
+        let mut facts = facts();
+        cluster_of(&mut facts).token.description = None;
+        check(judge(&facts, now()), &[&format!("token-refused {none}")]);
+        cluster_of(&mut facts).token.token = Fact::Known(TokenAnswer::NoAcls);
+        check(judge(&facts, now()), &[&format!("token {none}")]);
     }
 
     #[test]

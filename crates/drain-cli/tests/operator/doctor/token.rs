@@ -84,6 +84,15 @@ async fn a_token_in_the_functions_variables_is_a_warning() {
 }
 
 #[tokio::test]
+async fn no_token_at_all_needs_a_cluster_without_acls() {
+    let clinic = Clinic::open().await;
+    clinic.deployment.set_variable("NOMAD_ACL", "off");
+    let examined = clinic.examine().await;
+    assert!(examined.said("token-refused").contains("the cluster has ACLs"), "{examined:?}");
+    assert_eq!(examined.status, 1);
+}
+
+#[tokio::test]
 async fn a_login_as_the_functions_role_cannot_be_tried_by_somebody_else() {
     let clinic = Clinic::open().await;
     clinic.deployment.set_variable("NOMAD_AUTH_METHOD", "lambda");
