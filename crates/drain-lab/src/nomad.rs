@@ -280,6 +280,11 @@ impl Nomad {
         self.change(|state, _| state.acl.enabled = true);
     }
 
+    /// Turns ACLs off: everybody may do everything, and tokens mean nothing.
+    pub fn disable_acl(&self) {
+        self.change(|state, _| state.acl.enabled = false);
+    }
+
     /// Adds or replaces a policy.
     pub fn add_policy(&self, name: impl Into<String>, policy: Policy) {
         self.change(|state, _| state.acl.policies.insert(name.into(), policy));

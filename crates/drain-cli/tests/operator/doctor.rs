@@ -1,7 +1,9 @@
 //! The doctor: a deployment in which everything is right, one thing broken at a time, and what is said of it.
 
+mod advice;
 mod certificates;
 mod configuration;
+mod function;
 mod groups;
 mod nodes;
 mod nomad;

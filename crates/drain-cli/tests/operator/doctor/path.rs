@@ -47,7 +47,7 @@ async fn without_its_name_the_function_is_found_at_the_end_of_the_way() {
         let mut doctor = clinic.doctor(&["--json"]);
         doctor.envs(clinic.stage.function(Path::new("none")).env);
         doctor.envs([("AUTO_SCALING_GROUPS", GROUP), ("SWEEP", "on")]);
-        let examined = Examination::of(Ran::of(doctor).await);
+        let examined = Examination::of(&Ran::of(doctor).await);
         assert_eq!(complaints_of(&examined), [""; 0], "{route:?}");
         assert_eq!(examined.finding("function")["about"], "nomad-drain", "{route:?}");
     }
