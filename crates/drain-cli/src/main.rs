@@ -105,9 +105,9 @@ enum Command {
 async fn main() -> ExitCode {
     let Arguments { frame, command } = Arguments::parse();
     if matches!(command, Command::Sweep(_)) {
-        frame.start_service_log()
+        frame.start_service_log();
     } else {
-        frame.start_log()
+        frame.start_log();
     }
     match run(&frame, &command).await {
         Ok(exit) => exit.into(),
@@ -122,7 +122,7 @@ async fn run(frame: &Frame, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(arguments) => demo::run(arguments, frame).await,
         Command::Status(arguments) => status::run(arguments, frame).await,
-        Command::Sweep(arguments) => sweep::run(arguments, frame).await,
+        Command::Sweep(arguments) => Box::pin(sweep::run(arguments, frame)).await,
         Command::Doctor(arguments) => doctor::run(arguments, frame).await,
         Command::Drain(arguments) => drain::run(arguments, frame).await,
         Command::Release(arguments) => release::run(arguments, frame).await,

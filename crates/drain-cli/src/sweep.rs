@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Sweep once and end. Nothing is served.
     #[arg(long, conflicts_with = "listen")]
     once: bool,
-    /// Print metrics too, as lines in CloudWatch's embedded metric format, for an agent that carries the log there.
+    /// Print metrics too, as lines in `CloudWatch`'s embedded metric format, for an agent that carries the log there.
     #[arg(long)]
     metrics: bool,
 }

@@ -62,6 +62,7 @@ pub(super) struct Row {
 
 /// A node of a held instance.
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the words of an invocation's results")]
 pub(super) struct Node {
     pub(super) node_id: String,
     pub(super) name: String,

@@ -9,8 +9,8 @@ fn moment(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn today(clock: &str) -> Option<Timestamp> {
-    Some(moment(&format!("2026-11-29T{clock}Z")))
+fn today(clock: &str) -> Timestamp {
+    moment(&format!("2026-11-29T{clock}Z"))
 }
 
 /// An instance whose drain runs as it should.
@@ -27,11 +27,11 @@ fn draining(number: u8) -> Row {
             status: "ready",
             eligible: false,
         }]),
-        held_since: today("14:50:08"),
+        held_since: Some(today("14:50:08")),
         held_for_s: Some(725),
-        drains_since: today("14:50:10"),
-        deadline: today("15:50:10"),
-        next_heartbeat: today("15:04:00"),
+        drains_since: Some(today("14:50:10")),
+        deadline: Some(today("15:50:10")),
+        next_heartbeat: Some(today("15:04:00")),
         allocations_left: Some(BTreeMap::from([("web".to_owned(), 2), ("report".to_owned(), 1)])),
         attention: Attention::None,
         decision: "wait",
@@ -76,7 +76,7 @@ fn troubled() -> Vec<Row> {
         nodes: None,
         drains_since: None,
         deadline: None,
-        next_heartbeat: today("15:02:11"),
+        next_heartbeat: Some(today("15:02:11")),
         allocations_left: None,
         attention: Attention::Error,
         reason: Some("nomad_unreachable"),
