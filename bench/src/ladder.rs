@@ -23,7 +23,7 @@ const AT_ONCE: usize = 8;
 const CROWD: usize = 60;
 
 /// Instances where a limit is met.
-const AT_A_LIMIT: u32 = 300;
+const AT_A_LIMIT: u32 = 200;
 
 /// Calls a second that the account takes in that case.
 const AWS_CALLS_A_SECOND: u32 = 10;
@@ -74,14 +74,19 @@ pub(crate) async fn measure(ground: &Ground) -> anyhow::Result<Section> {
         let patient = fleet.function(&ground.function, &[("SWEEP_LINGER", "9m")]);
         ladder.sweep.push(told(fleet.by_sweep(patient).await?));
     }
-    let fleet = Fleet::of(AT_A_LIMIT * 3).await?;
+    let fleet = Fleet::of(AT_A_LIMIT * 5).await?;
     ladder.crowd = told(fleet.by_queue(fleet.function(&ground.function, &[]), CROWD).await?);
-    let fleet = Fleet::of(AT_A_LIMIT).await?;
-    fleet.lab.aws.set_rate_limit(Some(AWS_CALLS_A_SECOND));
-    ladder.throttled_queue = told(fleet.by_queue(fleet.function(&ground.function, &[]), AT_ONCE).await?);
-    let fleet = Fleet::of(AT_A_LIMIT).await?;
-    fleet.lab.aws.set_rate_limit(Some(AWS_CALLS_A_SECOND));
-    ladder.throttled_sweep = told(fleet.by_sweep(fleet.function(&ground.function, &[])).await?);
+    // Side by side, as both do little but wait.
+    let (queue, sweep) = (Fleet::of(AT_A_LIMIT).await?, Fleet::of(AT_A_LIMIT).await?);
+    for fleet in [&queue, &sweep] {
+        fleet.lab.aws.set_rate_limit(Some(AWS_CALLS_A_SECOND));
+    }
+    let (by_queue, by_sweep) = tokio::join!(
+        queue.by_queue(queue.function(&ground.function, &[]), AT_ONCE),
+        sweep.by_sweep(sweep.function(&ground.function, &[])),
+    );
+    (ladder.throttled_queue, ladder.throttled_sweep) = (told(by_queue?), told(by_sweep?));
+    drop((queue, sweep));
     let fleet = Fleet::of(IDLE).await?;
     ladder.idle = told(fleet.sweep(fleet.function(&ground.function, &[])).await?);
     drop(fleet);

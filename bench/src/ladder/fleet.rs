@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use drain_lab::aws::GroupSettings;
 use drain_lab::clock::Clock;
 use drain_lab::journal::{Kind, System};
@@ -153,7 +153,8 @@ impl Fleet {
         self.end()?;
         let patience = Duration::from_mins(5);
         if tokio::time::timeout(patience, self.lab.quiet()).await.is_err() {
-            bail!("{} instances were not seen through within {patience:?}", self.workers.len());
+            // The figures tell what has not been done.
+            eprintln!("  {} instances were not seen through within {patience:?}", self.workers.len());
         }
         watch.end(self, lambda)
     }
