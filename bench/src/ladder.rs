@@ -28,6 +28,9 @@ const AT_A_LIMIT: u32 = 200;
 /// Calls a second that the account takes in that case.
 const AWS_CALLS_A_SECOND: u32 = 10;
 
+/// Sweeps that follow each other in that case, at most: what one cannot begin the next one does.
+const THROTTLED_SWEEPS: usize = 3;
+
 /// The fleet that only stands there.
 const IDLE: u32 = 50_000;
 
@@ -46,7 +49,7 @@ struct Ladder {
     sweep: Vec<Observed>,
     /// At Nomad's limit of connections.
     crowd: Observed,
-    /// Throttled by AWS: the drains of the events, and those of one sweep.
+    /// Throttled by AWS: the drains of the events, and those of sweeps.
     throttled_queue: Observed,
     throttled_sweep: Observed,
     /// The sweep of a fleet that only stands there.
@@ -83,12 +86,12 @@ pub(crate) async fn measure(ground: &Ground) -> anyhow::Result<Section> {
     }
     let (by_queue, by_sweep) = tokio::join!(
         queue.by_queue(queue.function(&ground.function, &[]), AT_ONCE),
-        sweep.by_sweep(sweep.function(&ground.function, &[])),
+        sweep.by_sweeps(sweep.function(&ground.function, &[]), THROTTLED_SWEEPS),
     );
     (ladder.throttled_queue, ladder.throttled_sweep) = (told(by_queue?), told(by_sweep?));
     drop((queue, sweep));
     let fleet = Fleet::of(IDLE).await?;
-    ladder.idle = told(fleet.sweep(fleet.function(&ground.function, &[])).await?);
+    ladder.idle = told(fleet.sweep(fleet.function(&ground.function, &[]), 1).await?);
     drop(fleet);
     ladder.carried = carried(ground).await?;
     Ok(page::section(&ladder))

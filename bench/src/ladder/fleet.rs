@@ -161,15 +161,25 @@ impl Fleet {
 
     /// Ends all instances, and lets one sweep find them.
     pub(crate) async fn by_sweep(&self, function: Function) -> anyhow::Result<Observed> {
-        self.end()?;
-        self.sweep(function).await
+        self.by_sweeps(function, 1).await
     }
 
-    /// Sweeps once.
-    pub(crate) async fn sweep(&self, function: Function) -> anyhow::Result<Observed> {
+    /// Ends all instances, and lets sweeps find them, one after the other until none is held, and no more than so many.
+    pub(crate) async fn by_sweeps(&self, function: Function, most: usize) -> anyhow::Result<Observed> {
+        self.end()?;
+        self.sweep(function, most).await
+    }
+
+    /// Sweeps until nothing is held, and no more than so often.
+    pub(crate) async fn sweep(&self, function: Function, most: usize) -> anyhow::Result<Observed> {
         let lambda = self.lab.deploy_sweep(function);
         let watch = Watch::begin()?;
-        self.lab.sweep().await.context("nothing sweeps")?;
+        for _ in 0..most {
+            self.lab.sweep().await.context("nothing sweeps")?;
+            if self.lab.aws.held().is_empty() {
+                break;
+            }
+        }
         watch.end(self, lambda)
     }
 }

@@ -147,13 +147,14 @@ fn limits(ladder: &Ladder) -> Table {
         "after",
         "connections at once",
         "turned away",
+        "invocations",
         "calls to AWS",
     ];
     let mut table = Table::new("At the limits of others", &head);
     let rows = [
         (format!("{CROWD} invocations at once, {NOMAD_CONNECTIONS} connections"), &ladder.crowd),
         (format!("queue, AWS takes {AWS_CALLS_A_SECOND} calls a second"), &ladder.throttled_queue),
-        (format!("one sweep, AWS takes {AWS_CALLS_A_SECOND} calls a second"), &ladder.throttled_sweep),
+        (format!("sweeps, AWS takes {AWS_CALLS_A_SECOND} calls a second"), &ladder.throttled_sweep),
     ];
     for (what, seen) in rows {
         table.row([
@@ -167,6 +168,7 @@ fn limits(ladder: &Ladder) -> Table {
             units::seconds(seen.took_s),
             count(seen.connections),
             count(seen.turned_away),
+            count(seen.invocations),
             units::count(seen.calls_to(false)),
         ]);
     }
@@ -252,7 +254,7 @@ fn how(ladder: &Ladder) -> Vec<String> {
         format!(
             "Nomad's limit of {NOMAD_CONNECTIONS} connections from one address holds everywhere; only the {CROWD} invocations at once \
              come near it. A throttled account takes so many calls of Auto Scaling a second, from a bucket that holds one second. \
-             What could not be completed in time stays held, and the next delivery or the next sweep goes on."
+             What one sweep cannot begin or complete in its 50 s the next one does; here it follows at once."
         ),
     ];
     how.push(match &ladder.carried {
