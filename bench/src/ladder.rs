@@ -37,8 +37,8 @@ const IDLE: u32 = 50_000;
 /// The sizes of functions for which is told what one sweep carries, and how many instances are held meanwhile.
 const CARRIERS: [(u32, u32); 3] = [(128, 5_000), (512, 10_000), (1_769, 15_000)];
 
-/// How long such a sweep looks. A deployed one looks for 50 s.
-const CARRIES_FOR_S: u32 = 15;
+/// The time-out of such a sweep, in seconds; a deployed one has 90. It begins drains until a second before.
+const CARRIES_FOR_S: u32 = 25;
 
 /// Everything that was measured.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -91,7 +91,7 @@ pub(crate) async fn measure(ground: &Ground) -> anyhow::Result<Section> {
     (ladder.throttled_queue, ladder.throttled_sweep) = (told(by_queue?), told(by_sweep?));
     drop((queue, sweep));
     let fleet = Fleet::of(IDLE).await?;
-    ladder.idle = told(fleet.sweep(fleet.function(&ground.function, &[]), 1).await?);
+    ladder.idle = fleet.sweep(fleet.function(&ground.function, &[]), 1).await?;
     drop(fleet);
     ladder.carried = carried(ground).await?;
     Ok(page::section(&ladder))
@@ -120,10 +120,9 @@ async fn carry(
         Err(why) => return Ok(Err(why)),
     };
     let fleet = Fleet::of(instances).await?;
-    let mut function = fleet.function(&held.bootstrap, &[("SWEEP_LINGER", &format!("{CARRIES_FOR_S}s"))]);
+    let mut function = fleet.function(&held.bootstrap, &[]);
     function.memory_mb = memory_mb;
-    // As much longer than it looks as a deployed one may run.
-    function.timeout = Duration::from_secs(u64::from(CARRIES_FOR_S)) + Duration::from_secs(40);
+    function.timeout = Duration::from_secs(CARRIES_FOR_S.into());
     let seen = told(fleet.by_sweep(function).await?);
     // Its processes end before its share of the CPU does.
     if let Some(sweeper) = fleet.lab.sweeper() {

@@ -8,8 +8,8 @@ use super::{AWS_CALLS_A_SECOND, CARRIES_FOR_S, CROWD, IDLE, Ladder, Observed};
 use crate::report::{Plot, Section, Series, Shape, Table, Target};
 use crate::units;
 
-/// For so long a sweep looks as it is deployed (`SWEEP_LINGER`), in seconds.
-const SWEEP_LINGER_S: f64 = 50.0;
+/// From one sweep to the next, in seconds.
+const SWEEP_EVERY_S: f64 = 60.0;
 
 /// A rung's points are on a straight line if it explains so much of them (R²).
 const STRAIGHT: f64 = 0.999;
@@ -190,26 +190,32 @@ fn idle(seen: &Observed) -> Table {
 
 fn carried(ladder: &Ladder) -> Option<Table> {
     let carried = ladder.carried.as_ref().ok()?;
-    let caption = format!("What one sweep begins in {CARRIES_FOR_S} s, by the function's memory");
+    let caption =
+        format!("What one sweep begins with a time-out of {CARRIES_FOR_S} s, by the function's memory");
     let head = [
         "memory",
         "instances held",
         "drains",
+        "drains a second",
         "hooks completed",
         "largest memory",
-        "in the 50 s of a deployed sweep (reckoned)",
+        "answered in time",
+        "from one sweep to the next (reckoned)",
     ];
     let mut table = Table::new(&caption, &head);
     for (memory_mb, seen) in carried {
-        let reckoned = number(seen.posts) / f64::from(CARRIES_FOR_S) * SWEEP_LINGER_S;
-        let all = if seen.posts == seen.instances { "more than " } else { "" };
+        let all = if seen.posts == seen.instances { "at least " } else { "" };
+        // The kernel tells nothing of a process that was cut off.
+        let memory = if seen.peak_memory == 0 { f64::NAN } else { as_f64(seen.peak_memory) };
         table.row([
             format!("{memory_mb} MB"),
             count(seen.instances),
             count(seen.posts),
+            units::number(seen.rate()),
             count(seen.completed),
-            units::megabytes(as_f64(seen.peak_memory)),
-            format!("{all}{}", units::number(reckoned)),
+            units::megabytes(memory),
+            if seen.failed == 0 { "yes" } else { "no" }.to_owned(),
+            format!("{all}{}", units::number(seen.rate() * SWEEP_EVERY_S)),
         ]);
     }
     Some(table)
@@ -259,10 +265,10 @@ fn how(ladder: &Ladder) -> Vec<String> {
     ];
     how.push(match &ladder.carried {
         Ok(_) => format!(
-            "For what a sweep carries the function is held to the share of a CPU that Lambda gives to its memory, in a control group, \
-             and looks for {CARRIES_FOR_S} s. The last column multiplies what was measured. It is a measurement, not a promise: the \
-             answers' delay of the real services counts too. Memory is measured and not limited: where it is more than the function \
-             has, Lambda would end it."
+            "For what a sweep carries the function is held to the share of a CPU that Lambda gives to its memory, in a control group. It \
+             begins drains until a second before its time-out of {CARRIES_FOR_S} s. The last column multiplies what was measured. It is \
+             a measurement, not a promise: the answers' delay of the real services counts too, and here the lab's. Memory is measured \
+             and not limited: where it is more than the function has, Lambda would end it."
         ),
         Err(why) => format!("What a sweep carries by memory was not measured: {why}."),
     });
