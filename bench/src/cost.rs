@@ -67,6 +67,9 @@ impl Bill {
     }
 }
 
+/// One part of a bill.
+type Part = fn(Bill) -> f64;
+
 /// Each event is an invocation; sweeps follow the drains, so many at a time.
 fn ours(held: &Held, together: f64, gb_second: Price) -> Bill {
     let sweeps = (DRAIN_S / 60.0).ceil() * DRAINS / together;
@@ -153,7 +156,7 @@ fn section(held: &Held, old_ms: Option<f64>) -> Section {
     );
     let awake = old_ms.map(|ms| old_way(ms, false, LAMBDA_X86));
     let bills = [Some(alone), Some(together), old, awake];
-    let rows: [(&str, fn(Bill) -> f64); 5] = [
+    let rows: [(&str, Part); 5] = [
         ("Lambda", |bill| bill.lambda),
         ("messages", |bill| bill.messages),
         ("logs", |bill| bill.logs),

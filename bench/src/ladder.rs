@@ -23,10 +23,13 @@ const AT_ONCE: usize = 8;
 const CROWD: usize = 60;
 
 /// Instances where a limit is met.
-const AT_A_LIMIT: u32 = 300;
+const AT_A_LIMIT: u32 = 200;
 
 /// Calls a second that the account takes in that case.
 const AWS_CALLS_A_SECOND: u32 = 10;
+
+/// Sweeps that follow each other in that case, at most: what one cannot begin the next one does.
+const THROTTLED_SWEEPS: usize = 3;
 
 /// The fleet that only stands there.
 const IDLE: u32 = 50_000;
@@ -34,8 +37,8 @@ const IDLE: u32 = 50_000;
 /// The sizes of functions for which is told what one sweep carries, and how many instances are held meanwhile.
 const CARRIERS: [(u32, u32); 3] = [(128, 5_000), (512, 10_000), (1_769, 15_000)];
 
-/// How long such a sweep looks. A deployed one looks for 50 s.
-const CARRIES_FOR_S: u32 = 15;
+/// The time-out of such a sweep, in seconds; a deployed one has 90. It begins drains until a second before.
+const CARRIES_FOR_S: u32 = 25;
 
 /// Everything that was measured.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -46,7 +49,7 @@ struct Ladder {
     sweep: Vec<Observed>,
     /// At Nomad's limit of connections.
     crowd: Observed,
-    /// Throttled by AWS: the drains of the events, and those of one sweep.
+    /// Throttled by AWS: the drains of the events, and those of sweeps.
     throttled_queue: Observed,
     throttled_sweep: Observed,
     /// The sweep of a fleet that only stands there.
@@ -74,16 +77,21 @@ pub(crate) async fn measure(ground: &Ground) -> anyhow::Result<Section> {
         let patient = fleet.function(&ground.function, &[("SWEEP_LINGER", "9m")]);
         ladder.sweep.push(told(fleet.by_sweep(patient).await?));
     }
-    let fleet = Fleet::of(AT_A_LIMIT * 3).await?;
+    let fleet = Fleet::of(AT_A_LIMIT * 5).await?;
     ladder.crowd = told(fleet.by_queue(fleet.function(&ground.function, &[]), CROWD).await?);
-    let fleet = Fleet::of(AT_A_LIMIT).await?;
-    fleet.lab.aws.set_rate_limit(Some(AWS_CALLS_A_SECOND));
-    ladder.throttled_queue = told(fleet.by_queue(fleet.function(&ground.function, &[]), AT_ONCE).await?);
-    let fleet = Fleet::of(AT_A_LIMIT).await?;
-    fleet.lab.aws.set_rate_limit(Some(AWS_CALLS_A_SECOND));
-    ladder.throttled_sweep = told(fleet.by_sweep(fleet.function(&ground.function, &[])).await?);
+    // Side by side, as both do little but wait.
+    let (queue, sweep) = (Fleet::of(AT_A_LIMIT).await?, Fleet::of(AT_A_LIMIT).await?);
+    for fleet in [&queue, &sweep] {
+        fleet.lab.aws.set_rate_limit(Some(AWS_CALLS_A_SECOND));
+    }
+    let (by_queue, by_sweep) = tokio::join!(
+        queue.by_queue(queue.function(&ground.function, &[]), AT_ONCE),
+        sweep.by_sweeps(sweep.function(&ground.function, &[]), THROTTLED_SWEEPS),
+    );
+    (ladder.throttled_queue, ladder.throttled_sweep) = (told(by_queue?), told(by_sweep?));
+    drop((queue, sweep));
     let fleet = Fleet::of(IDLE).await?;
-    ladder.idle = told(fleet.sweep(fleet.function(&ground.function, &[])).await?);
+    ladder.idle = fleet.sweep(fleet.function(&ground.function, &[]), 1).await?;
     drop(fleet);
     ladder.carried = carried(ground).await?;
     Ok(page::section(&ladder))
@@ -112,10 +120,9 @@ async fn carry(
         Err(why) => return Ok(Err(why)),
     };
     let fleet = Fleet::of(instances).await?;
-    let mut function = fleet.function(&held.bootstrap, &[("SWEEP_LINGER", &format!("{CARRIES_FOR_S}s"))]);
+    let mut function = fleet.function(&held.bootstrap, &[]);
     function.memory_mb = memory_mb;
-    // As much longer than it looks as a deployed one may run.
-    function.timeout = Duration::from_secs(u64::from(CARRIES_FOR_S)) + Duration::from_secs(40);
+    function.timeout = Duration::from_secs(CARRIES_FOR_S.into());
     let seen = told(fleet.by_sweep(function).await?);
     // Its processes end before its share of the CPU does.
     if let Some(sweeper) = fleet.lab.sweeper() {

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use drain_lab::aws::GroupSettings;
 use drain_lab::clock::Clock;
 use drain_lab::journal::{Kind, System};
@@ -153,22 +153,33 @@ impl Fleet {
         self.end()?;
         let patience = Duration::from_mins(5);
         if tokio::time::timeout(patience, self.lab.quiet()).await.is_err() {
-            bail!("{} instances were not seen through within {patience:?}", self.workers.len());
+            // The figures tell what has not been done.
+            eprintln!("  {} instances were not seen through within {patience:?}", self.workers.len());
         }
         watch.end(self, lambda)
     }
 
     /// Ends all instances, and lets one sweep find them.
     pub(crate) async fn by_sweep(&self, function: Function) -> anyhow::Result<Observed> {
-        self.end()?;
-        self.sweep(function).await
+        self.by_sweeps(function, 1).await
     }
 
-    /// Sweeps once.
-    pub(crate) async fn sweep(&self, function: Function) -> anyhow::Result<Observed> {
+    /// Ends all instances, and lets sweeps find them, one after the other until none is held, and no more than so many.
+    pub(crate) async fn by_sweeps(&self, function: Function, most: usize) -> anyhow::Result<Observed> {
+        self.end()?;
+        self.sweep(function, most).await
+    }
+
+    /// Sweeps until nothing is held, and no more than so often.
+    pub(crate) async fn sweep(&self, function: Function, most: usize) -> anyhow::Result<Observed> {
         let lambda = self.lab.deploy_sweep(function);
         let watch = Watch::begin()?;
-        self.lab.sweep().await.context("nothing sweeps")?;
+        for _ in 0..most {
+            self.lab.sweep().await.context("nothing sweeps")?;
+            if self.lab.aws.held().is_empty() {
+                break;
+            }
+        }
         watch.end(self, lambda)
     }
 }

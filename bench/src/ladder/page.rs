@@ -8,8 +8,8 @@ use super::{AWS_CALLS_A_SECOND, CARRIES_FOR_S, CROWD, IDLE, Ladder, Observed};
 use crate::report::{Plot, Section, Series, Shape, Table, Target};
 use crate::units;
 
-/// For so long a sweep looks as it is deployed (`SWEEP_LINGER`), in seconds.
-const SWEEP_LINGER_S: f64 = 50.0;
+/// From one sweep to the next, in seconds.
+const SWEEP_EVERY_S: f64 = 60.0;
 
 /// A rung's points are on a straight line if it explains so much of them (R²).
 const STRAIGHT: f64 = 0.999;
@@ -147,13 +147,14 @@ fn limits(ladder: &Ladder) -> Table {
         "after",
         "connections at once",
         "turned away",
+        "invocations",
         "calls to AWS",
     ];
     let mut table = Table::new("At the limits of others", &head);
     let rows = [
         (format!("{CROWD} invocations at once, {NOMAD_CONNECTIONS} connections"), &ladder.crowd),
         (format!("queue, AWS takes {AWS_CALLS_A_SECOND} calls a second"), &ladder.throttled_queue),
-        (format!("one sweep, AWS takes {AWS_CALLS_A_SECOND} calls a second"), &ladder.throttled_sweep),
+        (format!("sweeps, AWS takes {AWS_CALLS_A_SECOND} calls a second"), &ladder.throttled_sweep),
     ];
     for (what, seen) in rows {
         table.row([
@@ -167,6 +168,7 @@ fn limits(ladder: &Ladder) -> Table {
             units::seconds(seen.took_s),
             count(seen.connections),
             count(seen.turned_away),
+            count(seen.invocations),
             units::count(seen.calls_to(false)),
         ]);
     }
@@ -188,26 +190,32 @@ fn idle(seen: &Observed) -> Table {
 
 fn carried(ladder: &Ladder) -> Option<Table> {
     let carried = ladder.carried.as_ref().ok()?;
-    let caption = format!("What one sweep begins in {CARRIES_FOR_S} s, by the function's memory");
+    let caption =
+        format!("What one sweep begins with a time-out of {CARRIES_FOR_S} s, by the function's memory");
     let head = [
         "memory",
         "instances held",
         "drains",
+        "drains a second",
         "hooks completed",
         "largest memory",
-        "in the 50 s of a deployed sweep (reckoned)",
+        "answered in time",
+        "from one sweep to the next (reckoned)",
     ];
     let mut table = Table::new(&caption, &head);
     for (memory_mb, seen) in carried {
-        let reckoned = number(seen.posts) / f64::from(CARRIES_FOR_S) * SWEEP_LINGER_S;
-        let all = if seen.posts == seen.instances { "more than " } else { "" };
+        let all = if seen.posts == seen.instances { "at least " } else { "" };
+        // The kernel tells nothing of a process that was cut off.
+        let memory = if seen.peak_memory == 0 { f64::NAN } else { as_f64(seen.peak_memory) };
         table.row([
             format!("{memory_mb} MB"),
             count(seen.instances),
             count(seen.posts),
+            units::number(seen.rate()),
             count(seen.completed),
-            units::megabytes(as_f64(seen.peak_memory)),
-            format!("{all}{}", units::number(reckoned)),
+            units::megabytes(memory),
+            if seen.failed == 0 { "yes" } else { "no" }.to_owned(),
+            format!("{all}{}", units::number(seen.rate() * SWEEP_EVERY_S)),
         ]);
     }
     Some(table)
@@ -252,15 +260,15 @@ fn how(ladder: &Ladder) -> Vec<String> {
         format!(
             "Nomad's limit of {NOMAD_CONNECTIONS} connections from one address holds everywhere; only the {CROWD} invocations at once \
              come near it. A throttled account takes so many calls of Auto Scaling a second, from a bucket that holds one second. \
-             What could not be completed in time stays held, and the next delivery or the next sweep goes on."
+             What one sweep cannot begin or complete in its 50 s the next one does; here it follows at once."
         ),
     ];
     how.push(match &ladder.carried {
         Ok(_) => format!(
-            "For what a sweep carries the function is held to the share of a CPU that Lambda gives to its memory, in a control group, \
-             and looks for {CARRIES_FOR_S} s. The last column multiplies what was measured. It is a measurement, not a promise: the \
-             answers' delay of the real services counts too. Memory is measured and not limited: where it is more than the function \
-             has, Lambda would end it."
+            "For what a sweep carries the function is held to the share of a CPU that Lambda gives to its memory, in a control group. It \
+             begins drains until a second before its time-out of {CARRIES_FOR_S} s. The last column multiplies what was measured. It is \
+             a measurement, not a promise: the answers' delay of the real services counts too, and here the lab's. Memory is measured \
+             and not limited: where it is more than the function has, Lambda would end it."
         ),
         Err(why) => format!("What a sweep carries by memory was not measured: {why}."),
     });

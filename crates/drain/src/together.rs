@@ -116,8 +116,9 @@ async fn see_piece_through(
     let failed = |subject: &Result<Subject, _>| {
         subject.as_ref().is_ok_and(|subject| matches!(subject.found, Found::Failed(_)))
     };
-    if subjects.iter().any(failed) {
-        // Where nothing can be begun the others are not kept waiting: they need their heartbeats.
+    if subjects.iter().any(failed) && world.now() < rules.looks.ends {
+        // Where nothing can be begun the others are not kept waiting: they need their heartbeats. When the time is over
+        // there are none, and thousands that are looked at at once would only take memory.
         turns.add_permits(EVERYBODY.saturating_sub(turns.available_permits()));
     }
     let seen = subjects.into_iter().map(|subject| {

@@ -28,7 +28,7 @@ impl Usage {
     }
 }
 
-/// `VmHWM:     5120 kB`, in bytes.
+/// `VmHWM: 5120 kB`, in bytes.
 fn peak(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
