@@ -5,6 +5,9 @@
 //! and for whoever plays the operator. The models share a [`clock`] that a test can turn, a [`journal`] of every
 //! call and effect, and a table of [`faults`] to inject.
 //!
+//! Beside what happens in it, a lab can describe what is deployed ([`lab::Lab::deployed`]): functions, topics, queues,
+//! rules and roles, as their services show them to whoever may look, whole or with one thing broken.
+//!
 //! **Invariant:** the lab writes its own JSON and XML and never imports a wire type of the clients it tests, so that
 //! client and lab cannot share a mistake.
 
