@@ -38,7 +38,7 @@ use report::{Results, Section};
 ///
 /// Takes less than ten minutes on two cores. Wants a machine that does nothing else.
 #[derive(Debug, Parser)]
-#[command(name = "cargo bench-all", version)]
+#[command(name = "cargo bench-all", bin_name = "cargo bench-all", version)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

@@ -102,6 +102,7 @@ pub(super) fn section(all: &[Samples], without_quotas: Option<&str>) -> Section 
         &sizes,
         &[
             ("this function", &|size| drain(Contestant::Function, size)),
+            ("the same with a sweep", &|size| drain(Contestant::FunctionWithSweep, size)),
             ("the old way", &|size| drain(Contestant::OldWay, size)),
         ],
     ));
