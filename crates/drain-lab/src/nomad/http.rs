@@ -135,7 +135,9 @@ impl Office {
         let full = doors.connection_limit.is_some_and(|limit| open >= limit);
         if matches!(self.role, Role::Servers) {
             doors.connections.turned_away += usize::from(full);
-            doors.connections.most = doors.connections.most.max(open + usize::from(!full));
+            // Those that are being turned away are open too, and are not served.
+            let served = if full { 0 } else { open + 1 };
+            doors.connections.most = doors.connections.most.max(served);
         }
         if full { Admission::Say(answer::TOO_MANY_CONNECTIONS) } else { Admission::Serve }
     }
