@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::exit::Exit;
 use crate::frame::Frame;
-use code::{Code, Severity};
+use code::{Area, Code, Severity};
 use finding::Finding;
 
 /// What can be asked of the doctor.
@@ -45,7 +45,7 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
 }
 
 /// An error is something that would make a drain fail. But without credentials, or without a configuration that anybody has
-/// named, nothing has been found out.
+/// named or may read, nothing has been found out.
 fn exit(findings: &[Finding], names_function: bool) -> Exit {
     let errors: Vec<&Finding> =
         findings.iter().filter(|finding| finding.severity() == Severity::Error).collect();
@@ -53,8 +53,10 @@ fn exit(findings: &[Finding], names_function: bool) -> Exit {
         matches!(finding.code, Code::CredentialsMissing | Code::CredentialsRefused)
             || (finding.code == Code::ConfigurationInvalid && !names_function)
     };
+    let unread =
+        findings.iter().any(|finding| finding.area == Area::Configuration && finding.code == Code::NotChecked);
     if errors.is_empty() {
-        Exit::Done
+        if unread { Exit::Unknown } else { Exit::Done }
     } else if errors.iter().all(|finding| hides_the_rest(&finding)) {
         Exit::Unknown
     } else {

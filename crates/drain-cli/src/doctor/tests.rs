@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use code::Area;
 
 /// The rows of the tables in docs/doctor.md: code and severity.
 fn documented() -> Vec<(String, String)> {
@@ -41,5 +40,8 @@ fn an_error_fails_and_a_warning_does_not() {
     assert_eq!(exit(&[found(Code::CredentialsMissing)], true), Exit::Unknown);
     assert_eq!(exit(&[found(Code::ConfigurationInvalid)], false), Exit::Unknown);
     assert_eq!(exit(&[found(Code::ConfigurationInvalid)], true), Exit::NotDone);
+    let sealed = Finding::new(Area::Configuration, Code::NotChecked, "the function", "its variables are sealed");
+    assert_eq!(exit(std::slice::from_ref(&sealed), true), Exit::Unknown);
+    assert_eq!(exit(&[sealed, found(Code::HookMissing)], true), Exit::NotDone);
     assert_eq!(exit(&[found(Code::CredentialsMissing), found(Code::NomadNoLeader)], true), Exit::NotDone);
 }
