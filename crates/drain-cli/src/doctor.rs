@@ -53,8 +53,9 @@ fn exit(findings: &[Finding], names_function: bool) -> Exit {
         matches!(finding.code, Code::CredentialsMissing | Code::CredentialsRefused)
             || (finding.code == Code::ConfigurationInvalid && !names_function)
     };
-    let unread =
-        findings.iter().any(|finding| finding.area == Area::Configuration && finding.code == Code::NotChecked);
+    let unread = findings
+        .iter()
+        .any(|finding| finding.area == Area::Configuration && finding.code == Code::NotChecked);
     if errors.is_empty() {
         if unread { Exit::Unknown } else { Exit::Done }
     } else if errors.iter().all(|finding| hides_the_rest(&finding)) {

@@ -40,7 +40,8 @@ fn an_error_fails_and_a_warning_does_not() {
     assert_eq!(exit(&[found(Code::CredentialsMissing)], true), Exit::Unknown);
     assert_eq!(exit(&[found(Code::ConfigurationInvalid)], false), Exit::Unknown);
     assert_eq!(exit(&[found(Code::ConfigurationInvalid)], true), Exit::NotDone);
-    let sealed = Finding::new(Area::Configuration, Code::NotChecked, "the function", "its variables are sealed");
+    let sealed =
+        Finding::new(Area::Configuration, Code::NotChecked, "the function", "its variables are sealed");
     assert_eq!(exit(std::slice::from_ref(&sealed), true), Exit::Unknown);
     assert_eq!(exit(&[sealed, found(Code::HookMissing)], true), Exit::NotDone);
     assert_eq!(exit(&[found(Code::CredentialsMissing), found(Code::NomadNoLeader)], true), Exit::NotDone);
