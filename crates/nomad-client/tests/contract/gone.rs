@@ -72,15 +72,15 @@ pub(crate) async fn a_node_that_is_down_is_purged_for_good(stage: &Stage) {
 }
 
 pub(crate) async fn a_node_whose_client_lives_comes_back_from_a_purge_as_a_new_one(stage: &Stage) {
-    stage.drain(1, HOUR, "purged").await;
-    stage.drained(1).await;
-    let is_old = is_before_1_11(&stage.node(1).await);
-    stage.nomad.purge(stage.id(1), CALL).await.unwrap();
-    if is_old {
+    if is_before_1_11(&stage.node(1).await) {
+        // The next test needs the node.
         return crate::say(
-            "contract: a client of Nomad 1.10 may take minutes to come back from a purge: not waited for",
+            "contract: a client of Nomad 1.10 may take minutes to come back from a purge: not tried",
         );
     }
+    stage.drain(1, HOUR, "purged").await;
+    stage.drained(1).await;
+    stage.nomad.purge(stage.id(1), CALL).await.unwrap();
     stage.eventually("it registers again", async || is_known(stage, 1).await).await;
     let node = stage.node(1).await;
     assert_eq!(node.scheduling_eligibility, "eligible", "this is why only nodes that are down are purged");
