@@ -28,6 +28,7 @@ use clap::error::ErrorKind;
 
 use crate::exit::Exit;
 use crate::frame::Frame;
+use crate::out;
 use crate::stop::stopped;
 use file::Destination;
 use history::History;
@@ -100,7 +101,7 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
         stopped = stopped() => bail!("stopped by {}", stopped?),
     };
     if frame.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        out::line(&serde_json::to_string_pretty(&report)?)?;
     } else {
         voice.say(&text::render(&report, timeline_shown));
     }

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use crate::exit::Exit;
 use crate::frame::Frame;
+use crate::out;
 use code::{Area, Code, Severity};
 use finding::Finding;
 
@@ -37,9 +38,9 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
     let findings = judge::judge(&facts, Timestamp::now());
     let exit = exit(&findings, frame.function.is_some());
     if frame.json {
-        println!("{}", serde_json::to_string_pretty(&show::document(&facts, &findings, exit))?);
+        out::line(&serde_json::to_string_pretty(&show::document(&facts, &findings, exit))?)?;
     } else {
-        print!("{}", show::text(&facts, &findings, exit, &show::Style::of_terminal()));
+        out::line(&show::text(&facts, &findings, exit, &show::Style::of_terminal()))?;
     }
     Ok(exit)
 }

@@ -2,6 +2,7 @@
 
 mod progress;
 
+use std::io;
 use std::rc::Rc;
 
 use anyhow::Context as _;
@@ -14,6 +15,7 @@ use serde_json::json;
 
 use crate::exit::Exit;
 use crate::frame::{Frame, WITHOUT_END, budget};
+use crate::out;
 use crate::stop::stopped;
 use crate::whom;
 use progress::Progress;
@@ -90,9 +92,9 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
     };
     progress.finish();
     if frame.json {
-        println!("{}", serde_json::to_string_pretty(&document(&instances, &ended))?);
+        out::line(&serde_json::to_string_pretty(&document(&instances, &ended))?)?;
     } else {
-        print(&ended);
+        print(&ended)?;
     }
     if let Some(error) = ended.iter().find_map(|one| one.as_ref().err().filter(|error| is_unknown(error))) {
         return Err(anyhow::anyhow!("{error}"));
@@ -117,16 +119,17 @@ fn document(instances: &[InstanceId], ended: &[Result<Drained, HandError>]) -> s
     json!({ "instances": all.collect::<Vec<_>>() })
 }
 
-fn print(ended: &[Result<Drained, HandError>]) {
+fn print(ended: &[Result<Drained, HandError>]) -> io::Result<()> {
     for one in ended {
         match one {
             Ok(drained) => {
                 for entry in &drained.entries {
-                    println!("{}: {}", entry.outcome.replace('_', " "), entry.message);
+                    out::line(&format!("{}: {}", entry.outcome.replace('_', " "), entry.message))?;
                 }
             }
-            Err(error) if !is_unknown(error) => println!("not drained: {error}"),
+            Err(error) if !is_unknown(error) => out::line(&format!("not drained: {error}"))?,
             Err(_) => {}
         }
     }
+    Ok(())
 }

@@ -10,6 +10,7 @@ mod every;
 mod exit;
 mod frame;
 mod manual;
+mod out;
 mod release;
 mod replay;
 mod simulate;
@@ -111,6 +112,7 @@ async fn main() -> ExitCode {
     }
     match run(&frame, &command).await {
         Ok(exit) => exit.into(),
+        Err(error) if out::is_unread(&error) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("nomad-drain: {error:#}");
             ExitCode::from(exit::UNKNOWN)

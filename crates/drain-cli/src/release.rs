@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::exit::Exit;
 use crate::frame::{Frame, LOOK, budget};
+use crate::out;
 use crate::whom;
 
 /// What can be asked of a release.
@@ -66,11 +67,11 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
             left.iter().map(|one| json!({ "job": one.job, "namespace": one.namespace })).collect::<Vec<_>>()
         });
         let document = json!({ "instance_id": instance.as_str(), "released": done, "message": why, "allocations": left });
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        out::line(&serde_json::to_string_pretty(&document)?)?;
     } else if done {
-        println!("{why}");
+        out::line(&why)?;
     } else {
-        println!("not released: {why}");
+        out::line(&format!("not released: {why}"))?;
     }
     Ok(Exit::done_if(done))
 }

@@ -35,7 +35,11 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(false).without_time();
-    tracing_subscriber::registry().with(lines.with_writer(writer).with_filter(ours(level))).init();
+    // Libraries warn of what they try in vain, such as credentials of an instance on a laptop. What failed in the end is told
+    // by whoever asked.
+    let others = if level > LevelFilter::WARN { LevelFilter::WARN } else { LevelFilter::ERROR };
+    let filter = ours(level).with_default(level.min(others));
+    tracing_subscriber::registry().with(lines.with_writer(writer).with_filter(filter)).init();
 }
 
 /// Starts logging to standard output for a program that runs for long without Lambda, which would add the time of a line: as

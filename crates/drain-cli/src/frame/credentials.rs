@@ -58,7 +58,10 @@ impl Chain {
             Ok(credentials) => Ok(Some(credentials)),
             Err(CredentialsError::CredentialsNotLoaded(_)) => Ok(None),
             Err(error) => Err(anyhow::anyhow!("{}", Causes(&error)))
-                .context("AWS credentials could not be had: is an SSO session over (aws sso login), or a profile wrong?"),
+                .context(
+                "there are no usable AWS credentials: set AWS_PROFILE or --profile, log in (aws sso login), or set \
+                 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. What was tried last",
+            ),
         }
     }
 }

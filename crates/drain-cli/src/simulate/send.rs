@@ -20,6 +20,7 @@ use super::kind::{Announced, Kind};
 use super::payloads;
 use crate::exit::Exit;
 use crate::frame::{Frame, Variables};
+use crate::out;
 
 /// Where an event is sent.
 #[derive(Debug)]
@@ -261,16 +262,15 @@ impl Sent<'_> {
 
     fn show(&self, frame: &Frame) -> anyhow::Result<()> {
         if frame.json {
-            println!("{}", serde_json::to_string_pretty(self)?);
-            return Ok(());
+            return Ok(out::line(&serde_json::to_string_pretty(self)?)?);
         }
         let Self { to, events, answers, failed } = self;
         for answer in answers {
-            println!("{answer:#}");
+            out::line(&format!("{answer:#}"))?;
         }
         let what = if *events == 1 { "1 event".to_owned() } else { format!("{events} events") };
         match (answers.is_empty(), failed) {
-            (true, _) => println!("{what} sent to {to}"),
+            (true, _) => out::line(&format!("{what} sent to {to}"))?,
             (false, false) => eprintln!("{what} sent to {to}, and answered"),
             (false, true) => eprintln!("{what} sent to {to}: the function failed"),
         }

@@ -18,8 +18,8 @@ fn the_course_of_each_instance_agrees_with_its_figures() {
     for instance in instances {
         let course = &instance["course"];
         let ms = |value: &Value| value.as_i64().unwrap_or_else(|| panic!("{instance}"));
-        // Each is rounded by itself.
-        let same = |one: i64, other: i64| assert!((one - other).abs() <= 1, "{one}, {other}: {instance}");
+        // Each is cut off by itself, and up to four of them are compared.
+        let same = |one: i64, other: i64| assert!((one - other).abs() <= 2, "{one}, {other}: {instance}");
         let held = ms(&course["held_at_ms"]);
         same(ms(&course["released_at_ms"]) - held, ms(&instance["held_ms"]));
         let found = held + ms(&instance["found_after_ms"]);
