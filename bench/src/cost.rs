@@ -204,7 +204,7 @@ fn section(held: &Held, old_ms: Option<f64>) -> Section {
         ),
         format!(
             "Assumed: a drain lasts {:.0} minutes; a sweep looks for {SWEEP_LINGER_S:.0} s of every minute in which something is held, \
-             and logs as much of each instance as an event does; instances are m5.large. The old way's hook has a time-out of {:.0} \
+             and logs as much of each instance as an event does; instances are m7g.large. The old way's hook has a time-out of {:.0} \
              minutes, which nobody ends; it runs on x86_64 and cold, as instances end far apart, and slept for {OLD_SLEEP_S} s on \
              the average. Free tiers, taxes, NAT and endpoints are left out for both.",
             DRAIN_S / 60.0,
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn the_old_way_pays_for_instances_until_the_hook_ends() {
         let bill = old_way(8_000.0, false, LAMBDA_X86);
-        close(bill.idle_instances, 1_000.0 * 1_500.0 / 3_600.0 * 0.096);
+        close(bill.idle_instances, 1_000.0 * 1_500.0 / 3_600.0 * 0.0816);
         close(bill.lambda, lambda(1_000.0, 8.0, LAMBDA_X86));
         assert!(old_way(8_000.0, true, LAMBDA_X86).lambda > 2.0 * bill.lambda);
     }

@@ -13,7 +13,7 @@ pub(crate) struct Price {
     pub(crate) source: &'static str,
 }
 
-/// When the prices were looked up.
+/// When the prices were looked up, in published copies of the pages that are named.
 pub(crate) const LOOKED_UP: &str = "2026-11-29";
 
 macro_rules! prices {
@@ -34,5 +34,5 @@ prices! {
     METRIC_MONTH "CloudWatch custom metric" 0.3 per "month" "aws.amazon.com/cloudwatch/pricing"
     ALARM_MONTH "CloudWatch alarm" 0.1 per "month" "aws.amazon.com/cloudwatch/pricing"
     TRACE "X-Ray" 0.000_005 per "trace" "aws.amazon.com/xray/pricing"
-    INSTANCE_HOUR "EC2 m5.large, on demand" 0.096 per "hour" "aws.amazon.com/ec2/pricing/on-demand"
+    INSTANCE_HOUR "EC2 m7g.large, on demand, Linux" 0.0816 per "hour" "aws.amazon.com/ec2/pricing/on-demand"
 }
