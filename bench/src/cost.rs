@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn a_function_costs_its_time_its_memory_and_its_requests() {
         close(lambda(1e6, 1.0, LAMBDA_ARM), 125_000.0 * 0.000_013_333_4 + 0.2);
-        close(instances(1_000.0, 3_600.0), 96.0);
+        close(instances(1_000.0, 3_600.0), 81.6);
     }
 
     #[test]
