@@ -321,6 +321,18 @@ impl Error {
         Self::Ec2Unavailable { instance, source }
     }
 
+    /// Whether AWS asks for fewer calls.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "four of them are AWS's answers")]
+    pub(crate) fn is_throttling(&self) -> bool {
+        match self {
+            Self::StoredValueUnavailable { source, .. }
+            | Self::IdentityUnavailable(source)
+            | Self::Ec2Unavailable { source, .. }
+            | Self::AutoScaling { source, .. } => source.is_throttling(),
+            _ => false,
+        }
+    }
+
     /// Whether the same attempt may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         match self {

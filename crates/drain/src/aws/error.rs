@@ -87,6 +87,11 @@ impl AwsError {
         }
     }
 
+    /// Whether the service asks for fewer calls.
+    pub fn is_throttling(&self) -> bool {
+        matches!(self, Self::Refused { status, code, .. } if *status == 429 || is_throttling(code))
+    }
+
     /// AWS's error code, if it answered with one.
     pub fn code(&self) -> Option<&str> {
         match self {

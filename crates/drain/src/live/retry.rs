@@ -56,7 +56,13 @@ pub(super) async fn retrying<T>(
             Err(error) => error.or_earlier(earlier),
         };
         attempts += 1;
-        let pause = backoff(attempts);
+        let pause = if error.is_throttling() {
+            // Everybody pauses there.
+            gate.close();
+            SignedDuration::ZERO
+        } else {
+            backoff(attempts)
+        };
         let enough = match patience {
             Patience::Briefly => error.is_connection_refused() && attempts >= TRIES_AT_A_CLOSED_DOOR,
             Patience::Tries(tries) => attempts >= tries,
