@@ -18,6 +18,8 @@ use drain::Causes;
 pub(crate) struct Chain {
     provider: SharedCredentialsProvider,
     region: Option<Region>,
+    /// Whether a profile was named: then nothing else will do.
+    is_named: bool,
 }
 
 impl Chain {
@@ -44,7 +46,7 @@ impl Chain {
                 DefaultCredentialsChain::builder().configure(settings).build().await,
             ),
         };
-        Self { provider, region }
+        Self { provider, region, is_named: profile.is_some() }
     }
 
     /// The region, as the variable that stands for it.
@@ -56,7 +58,7 @@ impl Chain {
     pub(crate) async fn credentials(&self) -> anyhow::Result<Option<Credentials>> {
         match self.provider.provide_credentials().await {
             Ok(credentials) => Ok(Some(credentials)),
-            Err(CredentialsError::CredentialsNotLoaded(_)) => Ok(None),
+            Err(CredentialsError::CredentialsNotLoaded(_)) if !self.is_named => Ok(None),
             Err(error) => Err(anyhow::anyhow!("{}", Causes(&error)))
                 .context(
                 "there are no usable AWS credentials: set AWS_PROFILE or --profile, log in (aws sso login), or set \

@@ -47,3 +47,66 @@ async fn without_credentials_the_answer_is_one_sentence() {
     assert_eq!(ran.status, 3, "{ran:?}");
     assert!(!ran.err.contains("WARN"), "{ran:?}");
 }
+
+#[tokio::test]
+async fn a_profile_is_used_whatever_keys_are_in_the_environment() {
+    let stage = Stage::set_up().await;
+    let account = stage.aws.account();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let credentials = file(
+        "credentials",
+        format!(
+            "[operator]\naws_access_key_id = {}\naws_secret_access_key = {}\naws_session_token = {}\n",
+            account.access_key_id, account.secret_access_key, account.session_token
+        ),
+    );
+    let config = file("config", format!("[profile operator]\nregion = {}\n", account.region));
+    let run = async |arguments: &[&str]| {
+        let mut command = stage.command(arguments);
+        command
+            .env_remove("AWS_REGION")
+            .env_remove("REGION")
+            .env("AWS_ACCESS_KEY_ID", "AKIASOMEBODYELSE0000");
+        command.env("AWS_CONFIG_FILE", &config).env("AWS_SHARED_CREDENTIALS_FILE", &credentials);
+        command.env("NOMAD_ACL", "off");
+        Ran::of(command).await
+    };
+    let ran = run(&["--profile", "operator", "status"]).await;
+    assert!(ran.status == 0 && ran.out.contains("workers"), "{ran:?}");
+    let ran = run(&["--region", &account.region, "status"]).await;
+    assert!(ran.status == 3 && ran.err.contains("autoscaling:DescribeAutoScalingGroups"), "{ran:?}");
+    let ran = run(&["--profile", "nobody", "--region", &account.region, "status"]).await;
+    assert!(ran.status == 3 && ran.err.contains("there are no usable AWS credentials"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn the_variables_of_a_deployed_function_are_the_configuration() {
+    let stage = Stage::set_up().await;
+    stage.add_worker(GROUP, 1).unwrap();
+    let bootstrap = std::path::Path::new("none");
+    let mut function = stage.function(bootstrap);
+    function.env.insert("AUTO_SCALING_GROUPS".to_owned(), GROUP.to_owned());
+    stage.deploy(function);
+    stage.deployed();
+    let account = stage.aws.account();
+    let run = async |name: &str| {
+        let mut command = bare(&["--function", name, "status"]);
+        command.env("AWS_ENDPOINT_URL", stage.aws_url()).env("AWS_REGION", &account.region);
+        command.env("AWS_ACCESS_KEY_ID", &account.access_key_id);
+        command.env("AWS_SECRET_ACCESS_KEY", &account.secret_access_key);
+        command.env("AWS_SESSION_TOKEN", &account.session_token);
+        Ran::of(command).await
+    };
+    let ran = run("nomad-drain").await;
+    assert!(ran.status == 0 && ran.out.contains(GROUP), "{ran:?}");
+    let ran = run("nobody").await;
+    assert!(
+        ran.status == 3 && ran.err.contains("the variables of function nobody could not be read"),
+        "{ran:?}"
+    );
+}
