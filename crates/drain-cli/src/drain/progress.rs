@@ -65,9 +65,10 @@ impl Progress {
             part.bar.set_position((state.most - left) as u64);
         }
         let until = seen.deadline().map(|deadline| left_until(deadline, seen.at));
+        let shown = left_by_job(seen).unwrap_or_else(|| seen.why.clone());
         part.bar.set_message(match &until {
-            Some(until) => format!("{}; {until}", seen.why),
-            None => seen.why.clone(),
+            Some(until) => format!("{shown}; {until}"),
+            None => shown,
         });
         if self.lines && state.said != seen.why {
             eprintln!("{:.0} {}: {}", seen.at, part.instance, seen.why);
@@ -88,6 +89,9 @@ impl Progress {
 
     /// Takes the bars away: what became of the drains is printed instead.
     pub(super) fn finish(&self) {
+        for part in &self.parts {
+            part.bar.finish_and_clear();
+        }
         // A terminal that is gone is no reason to fail.
         let _ = self.all.clear();
     }
@@ -105,13 +109,21 @@ impl Progress {
             }
             lines.extend(state.draining.iter().map(|node| {
                 format!(
-                    "{instance}: the drain of node {node} goes on. Look on with nomad-drain drain {instance}, or end it with \
-                     nomad node drain -disable {node}"
+                    "{instance}: the drain of node {node} goes on\n  look on: nomad-drain drain {instance}\n  end it:  nomad node \
+                     drain -disable {node}"
                 )
             }));
         }
         lines.join("\n")
     }
+}
+
+/// What a running drain waits for, so short that it fits beside a bar.
+fn left_by_job(seen: &Seen) -> Option<String> {
+    let jobs = seen.left_by_job().filter(|jobs| !jobs.is_empty() && seen.drains_since().is_some())?;
+    let all: usize = jobs.values().sum();
+    let each: Vec<String> = jobs.iter().map(|(job, count)| format!("{job} {count}")).collect();
+    Some(format!("{all} left: {}", each.join(", ")))
 }
 
 /// How long a drain may still take.
