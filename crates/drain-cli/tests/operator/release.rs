@@ -1,5 +1,7 @@
 //! `nomad-drain release`.
 
+use std::time::Duration;
+
 use drain_lab::nomad::JobSpec;
 
 use crate::stage::{GROUP, Ran, Stage, count, eventually};
@@ -62,4 +64,27 @@ async fn an_instance_that_nothing_holds_is_named_with_its_state() {
     assert!(ran.status == 1 && ran.out.contains("is InService: no terminate hook holds it"), "{ran:?}");
     let ran = stage.run(&["release", "i-0fffffffffffffff0"]).await;
     assert!(ran.status == 1 && ran.out.contains("in no Auto Scaling group"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn work_that_outlives_its_deadline_is_listed_as_any_other() {
+    let stage = Stage::set_up().await;
+    let worker = stage.add_worker(GROUP, 1).unwrap();
+    let long = Duration::from_mins(5);
+    let job =
+        JobSpec::service("web", 1).min_healthy_time(Duration::ZERO).kill_timeout(long * 2).stop_takes(long);
+    stage.nomad.add_job(job);
+    eventually("the service runs", || stage.nomad.allocations_on(&worker.node_id).len() == 1).await;
+    stage.aws.terminate_instance(&worker.instance_id).unwrap();
+    let impatient = async |arguments: &[&str]| {
+        let mut command = stage.command(arguments);
+        command.env("KILL_GRACE", "50ms");
+        Ran::of(command).await
+    };
+    let drained = impatient(&["drain", "--deadline", "1s", &worker.instance_id]).await;
+    assert!(drained.status == 1 && drained.out.starts_with("not drained: "), "{drained:?}");
+
+    let refused = impatient(&["release", &worker.instance_id]).await;
+    assert!(refused.status == 1 && refused.out.contains("1 × web (namespace default)"), "{refused:?}");
+    assert_eq!(count(&stage, COMPLETE), 0);
 }

@@ -4,6 +4,7 @@ use drain_core::decide::{Action, Decision};
 use drain_core::ids::{HookName, InstanceId};
 use drain_core::observation::{Nodes, Sight};
 use drain_core::policy::ActionResult;
+use drain_core::reason::Reason;
 
 use super::{HandError, Seen, hook, only_looking};
 use crate::config::Config;
@@ -42,8 +43,8 @@ pub enum Refusal {
     TakesWork,
 }
 
-/// Completes the lifecycle action that holds an instance. Without `force`, only if the loop would, or if nothing can run
-/// there: no node, or nodes that take no work and run nothing.
+/// Completes the lifecycle action that holds an instance. Without `force`, only if the loop would and no work has outlived its
+/// deadline, or if nothing can run there: no node, or nodes that take no work and run nothing.
 pub async fn release<W: World>(
     account: &W::Account,
     sites: &[Site<'_, W>],
@@ -81,7 +82,10 @@ pub async fn release<W: World>(
 
 /// What speaks against a release.
 fn refusal(seen: &Seen) -> Option<Refusal> {
-    if matches!(seen.decision, Decision::Act(Action::Complete { .. })) {
+    // The function lets go of work that outlives its deadline, as its policy says. Whoever releases by hand has not said so.
+    if let Decision::Act(Action::Complete { reason, .. }) = seen.decision
+        && reason != Reason::DrainTimeout
+    {
         return None;
     }
     match &seen.observation.nodes {
