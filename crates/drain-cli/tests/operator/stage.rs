@@ -8,6 +8,7 @@ use std::time::Duration;
 use drain_lab::clock::Clock;
 use drain_lab::journal::Kind;
 use drain_lab::lab::{Lab, TOKEN, Worker};
+use drain_lab::nomad::JobSpec;
 use jiff::SignedDuration;
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -41,6 +42,18 @@ impl Stage {
     /// A worker whose instance is being terminated, held by the hook.
     pub(crate) fn ending(&self, number: u8) -> Worker {
         let worker = self.lab.add_worker(GROUP, number).unwrap();
+        self.lab.aws.terminate_instance(&worker.instance_id).unwrap();
+        worker
+    }
+
+    /// A worker that the hook holds while its service takes a minute to stop.
+    pub(crate) async fn busy(&self) -> Worker {
+        let worker = self.lab.add_worker(GROUP, 1).unwrap();
+        let minute = Duration::from_mins(1);
+        let service = JobSpec::service("web", 1).min_healthy_time(Duration::ZERO);
+        self.lab.nomad.add_job(service.kill_timeout(2 * minute).stop_takes(minute));
+        let runs = || !self.lab.nomad.allocations_on(&worker.node_id).is_empty();
+        eventually("the service runs", runs).await;
         self.lab.aws.terminate_instance(&worker.instance_id).unwrap();
         worker
     }

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use drain_lab::aws::{ActionRef, ActionResult};
 use drain_lab::clock::Clock;
 use drain_lab::journal::{Entry, Kind, System};
 use drain_lab::lab::{HOOK, Lab, TOKEN, Worker};
@@ -76,12 +77,9 @@ pub(crate) fn present(lab: &Lab) -> JoinSet<()> {
 
 /// The function under test, with these variables besides what the lab needs. It logs all that it can.
 pub(crate) fn function(lab: &Lab, variables: &[(&str, &str)]) -> Function {
-    let mut function = lab.function(Path::new(env!("CARGO_BIN_EXE_bootstrap")));
+    let function = lab.function(Path::new(env!("CARGO_BIN_EXE_bootstrap")));
     let ours = [("AWS_LAMBDA_LOG_LEVEL", "TRACE"), ("RUST_LOG", "trace"), ("POLL_INTERVAL", POLL_INTERVAL)];
-    for (name, value) in ours.iter().chain(variables) {
-        function.env.insert((*name).to_owned(), (*value).to_owned());
-    }
-    function
+    function.with_variables(&ours).with_variables(variables)
 }
 
 /// Deploys it.
@@ -111,6 +109,18 @@ pub(crate) fn ending(lab: &Lab, number: u8) -> Worker {
 /// Ends a worker's instance: the hook holds it.
 pub(crate) fn terminate(lab: &Lab, worker: &Worker) {
     lab.aws.terminate_instance(&worker.instance_id).unwrap();
+}
+
+/// Completes the action that holds a worker, whosever it is, as somebody may do by hand.
+pub(crate) fn complete_by_hand(lab: &Lab, worker: &Worker) {
+    let action = lab.aws.lifecycle_action(&worker.instance_id).unwrap();
+    let meant = ActionRef {
+        group: &action.group,
+        hook: &action.hook,
+        token: Some(&action.token),
+        instance_id: None,
+    };
+    lab.aws.complete_lifecycle_action(&meant, ActionResult::Continue).unwrap();
 }
 
 /// A service with one allocation, which takes so long to stop.
