@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use drain_lab::faults::Fault;
 use drain_lab::lab::Worker;
 use drain_lab::models::Models;
 use serde_json::Value;
@@ -120,9 +121,12 @@ async fn health_is_what_the_sweeps_were_like() {
     stage.aws.allow(GROUPS);
     running.becomes(200, "the last sweep ended at").await;
     stage.aws.deny(GROUPS);
+    // So slowly that nobody misses the first of three.
+    stage.faults.always("DescribeAutoScalingGroups", &Fault::Delay(Duration::from_secs(3)));
     running.becomes(200, "the last sweep has failed").await;
     let told = running.becomes(503, "the last 3 sweeps have failed").await;
     assert!(told["message"].as_str().unwrap().contains(GROUPS), "it says why: {told}");
+    stage.faults.clear_scope("DescribeAutoScalingGroups");
     stage.aws.allow(GROUPS);
     running.becomes(200, "the last sweep ended at").await;
     running.end().await;
