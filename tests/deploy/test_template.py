@@ -103,10 +103,19 @@ class Template(unittest.TestCase):
     def test_a_trigger_without_its_sweep_is_a_warning(self):
         self.assertEqual(TEMPLATE["Outputs"]["Warning"]["Condition"], "WantsSweep")
 
-    def test_every_variable_is_one_of_the_functions(self):
-        readme = (ROOT / "README.md").read_text()
-        for name in TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]:
-            self.assertIn(f"| `{name}` | ", readme)
+    def test_every_variable_of_the_function_can_be_set(self):
+        known = json.loads((ROOT / "deploy/variables.json").read_text())
+        variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+        # A token has no place where everybody who may look at the function can read it.
+        self.assertEqual(set(variables), set(known) - {"NOMAD_TOKEN"})
+        set_by = {name: value.get("Ref") for name, value in variables.items()}
+        # One is made of the groups' names, and the other of the stack's, so that no two stacks have the same.
+        others = {name for name, parameter in set_by.items() if parameter is None}
+        self.assertEqual(others, {"AUTO_SCALING_GROUPS", "METRICS_NAMESPACE"})
+        for name in set(variables) - others:
+            said = TEMPLATE["Parameters"][set_by[name]].get("Description", "")
+            self.assertTrue(name == "SWEEP" or name in said.replace(",", " ").replace(":", " ").replace(".", " ").split(), name)
+        self.assertEqual(len({set_by[name] for name in set(variables) - others}), len(variables) - 2, "a parameter each")
 
     def test_alarms_look_at_metrics_that_there_are_and_have_a_paragraph(self):
         names, operations = metrics(), (ROOT / "docs/operations.md").read_text()

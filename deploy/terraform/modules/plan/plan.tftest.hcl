@@ -143,3 +143,4 @@ run "the_derived_token_parameter_may_be_read" {
     error_message = "NODE_LOOKUP=server asks EC2 nothing"
   }
 }
+
