@@ -48,6 +48,9 @@ WISHES = {
          "ClustersParameter": "clusters"},
         {"environment": {"ENV": "prod", "REGION": "eu-west-1", "CLUSTERS_PARAMETER": "clusters"}},
     ),
+    "groups with names of all sorts": (
+        {"AutoScalingGroups": "blue workers,batch/eu (old)"}, {"auto_scaling_groups": ["blue workers", "batch/eu (old)"]},
+    ),
     "every variable that the rest leaves alone": (
         {"NomadRegion": "eu", "NomadCaCert": "/var/task/ca.pem", "NomadCaPath": "/var/task/ca", "NomadClientCert": "/var/task/c.pem",
          "NomadClientKey": "/var/task/k.pem", "NomadTlsServerName": "server.global.nomad", "NomadSkipVerify": "on", "NomadAcl": "off",

@@ -7,6 +7,7 @@ import sys
 import unittest
 from pathlib import Path
 
+from evaluated import Stack
 from template import ROOT, actions, load, resources, statements
 
 TEMPLATE = load()
@@ -91,6 +92,17 @@ class Template(unittest.TestCase):
         # max(300, ceil(DRAIN_DEADLINE / 100)) of the default deadline of an hour; a hook takes 7200 at most.
         self.assertEqual(TEMPLATE["Parameters"]["DrainDeadline"]["Default"], "1h")
         self.assertEqual((timeout["Default"], timeout["MinValue"], timeout["MaxValue"]), (max(300, -(-3600 // 100)), 300, 7200))
+
+    def policies(self, **parameters):
+        made = Stack(TEMPLATE, {"NomadTokenParameter": "/nomad/token", **parameters}).resources()
+        return [body["Properties"] for body in made.values() if body["Type"] == "AWS::IAM::Policy"]
+
+    def test_policies_have_names_that_iam_takes_whatever_groups_are_called(self):
+        names = [policy["PolicyName"] for policy in self.policies(AutoScalingGroups="blue workers,batch/eu (old),Grüße???,a~~~b")]
+        self.assertEqual(len(set(names)), 5, names)
+        for name in names:
+            # (IAM API Reference, "PutRolePolicy".)
+            self.assertRegex(name, r"^[A-Za-z0-9_+=,.@-]{1,128}$")
 
     def test_eventbridge_tells_of_our_hooks_only(self):
         pattern = TEMPLATE["Resources"]["HookRule"]["Properties"]["EventPattern"]

@@ -22,6 +22,9 @@ use tools::Tools;
 
 const STACK: &str = "nomad-drain";
 
+/// Names of groups may have what names of policies may not.
+const ODD_GROUP: &str = "blue workers/eu (old)";
+
 /// A client's key that is kept as a secret.
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:nomad-key-AbCdEf";
 
@@ -159,7 +162,9 @@ async fn the_five_steps_by_hand_work_as_they_did_with_the_older_function() {
     say("deploy tier: the five steps by hand, with this package");
     // The stack in its place: topic and hook stay as they are.
     let existing = format!("ExistingTopicArn={topic}");
-    emulator.deploy("moved", &["Trigger=sns", &existing, "CreateLifecycleHooks=false"]);
+    let groups = format!("{},{ODD_GROUP}", harness::GROUP);
+    emulator.deploy_for("moved", &groups, &["Trigger=sns", &existing, "CreateLifecycleHooks=false"]);
+    the_role_may_complete_hooks_of(&emulator, &[harness::GROUP, ODD_GROUP]);
     emulator.aws(&["lambda", "delete-function", "--function-name", "drain"]);
     let worker = ending(&lab, 2);
     emulator.aws(&[
@@ -267,6 +272,35 @@ fn the_role_reads_what_it_was_given(emulator: &Emulator, role: &str) {
     for expected in [parameter("nomad-drain/token"), parameter("ca"), SECRET.to_owned()] {
         assert!(resources.contains(&expected.as_str()), "{expected}: {resources:?}");
     }
+}
+
+/// The hooks of each group by its name, in a policy whose name IAM takes.
+fn the_role_may_complete_hooks_of(emulator: &Emulator, groups: &[&str]) {
+    let role = emulator.output("RoleArn");
+    let role = role.rsplit('/').next().unwrap();
+    let policies = emulator.aws(&["iam", "list-role-policies", "--role-name", role]);
+    let names = policies["PolicyNames"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+    let mut resources = Vec::new();
+    for name in names {
+        assert!(name.chars().all(|sign| sign.is_ascii_alphanumeric() || "_+=,.@-".contains(sign)), "{name}");
+        let policy = emulator.aws(&["iam", "get-role-policy", "--role-name", role, "--policy-name", name]);
+        let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap().clone();
+        let of_hooks = |one: &Value| one["Action"].to_string().contains("CompleteLifecycleAction");
+        resources.extend(
+            statements.into_iter().filter(of_hooks).map(|one| one["Resource"].as_str().unwrap().to_owned()),
+        );
+    }
+    resources.sort_unstable();
+    let mut expected: Vec<String> = groups
+        .iter()
+        .map(|group| {
+            format!(
+                "arn:aws:autoscaling:us-east-1:000000000000:autoScalingGroup:*:autoScalingGroupName/{group}"
+            )
+        })
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(resources, expected);
 }
 
 async fn by_topic(lab: &Lab, emulator: &Emulator) {
