@@ -105,6 +105,10 @@ resource "aws_sns_topic_subscription" "hooks" {
   topic_arn = local.topic_arn
   protocol  = "lambda"
   endpoint  = aws_lambda_function.this["events"].arn
+  # What never reached the function: Lambda's own queue of failures has only what did.
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letters.arn })
+
+  depends_on = [aws_sqs_queue_policy.dead_letters]
 }
 
 resource "aws_lambda_permission" "topic" {

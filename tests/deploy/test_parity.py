@@ -196,7 +196,7 @@ def of_the_template(parameters):
     ]
     made["topics"] = len(by_kind.get("Topic", []))
     made["subscriptions"] = [
-        [subscription["TopicArn"], subscription["Protocol"], subscription["Endpoint"]]
+        [subscription["TopicArn"], subscription["Protocol"], subscription["Endpoint"], subscription.get("RedrivePolicy")]
         for subscription in by_kind.get("Subscription", [])
     ]
     made["hooks"] = [
@@ -279,7 +279,8 @@ def of_the_module(plan):
         ],
         "topics": len(by_kind.get("sns_topic", [])),
         "subscriptions": [
-            [subscription["topic_arn"], subscription["protocol"], subscription["endpoint"]]
+            [subscription["topic_arn"], subscription["protocol"], subscription["endpoint"],
+             subscription["redrive_policy"] and json.loads(subscription["redrive_policy"])]
             for subscription in by_kind.get("sns_topic_subscription", [])
         ],
         "hooks": [

@@ -104,6 +104,17 @@ class Template(unittest.TestCase):
             # (IAM API Reference, "PutRolePolicy".)
             self.assertRegex(name, r"^[A-Za-z0-9_+=,.@-]{1,128}$")
 
+    def test_what_a_topic_cannot_deliver_is_kept(self):
+        stack = Stack(TEMPLATE, {"Trigger": "sns", "ExistingTopicArn": "arn:aws:sns:eu-west-1:123456789012:old"}).resources()
+        redrive = stack["Subscription"]["Properties"]["RedrivePolicy"]
+        self.assertEqual(redrive, {"deadLetterTargetArn": "<DeadLetters.Arn>"})
+        allowed = stack["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        topic, = [statement for statement in allowed if statement["Principal"] == {"Service": "sns.amazonaws.com"}]
+        self.assertEqual((topic["Action"], topic["Resource"]), ("sqs:SendMessage", "<DeadLetters.Arn>"))
+        self.assertEqual(topic["Condition"], {"ArnEquals": {"aws:SourceArn": "arn:aws:sns:eu-west-1:123456789012:old"}})
+        without = Stack(TEMPLATE, {"Trigger": "sqs"}).resources()["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        self.assertEqual([statement["Principal"]["Service"] for statement in without], ["events.amazonaws.com"])
+
     def test_eventbridge_tells_of_our_hooks_only(self):
         pattern = TEMPLATE["Resources"]["HookRule"]["Properties"]["EventPattern"]
         self.assertEqual(pattern["detail"]["LifecycleHookName"][0], {"Ref": "LifecycleHookName"})

@@ -59,6 +59,7 @@ async fn a_stack_protects_a_group_from_its_first_minute_to_its_last() {
     everything_that_watches_is_there(&emulator);
     the_role_reads_what_it_was_given(&emulator, &emulator.output("RoleArn"));
     emulator.deploy(STACK, &["Trigger=sns", "NotifyWebhookParameter=", "NomadClientKeyParameter="]);
+    what_the_topic_cannot_deliver_is_kept(&emulator);
     by_topic(&lab, &emulator).await;
     the_sweep_finds_what_no_event_told(&lab, &emulator).await;
     told("a topic, and the sweep", began);
@@ -301,6 +302,17 @@ fn the_role_may_complete_hooks_of(emulator: &Emulator, groups: &[&str]) {
         .collect();
     expected.sort_unstable();
     assert_eq!(resources, expected);
+}
+
+fn what_the_topic_cannot_deliver_is_kept(emulator: &Emulator) {
+    let subscriptions =
+        emulator.aws(&["sns", "list-subscriptions-by-topic", "--topic-arn", &emulator.output("TopicArn")]);
+    let subscription = subscriptions["Subscriptions"][0]["SubscriptionArn"].as_str().unwrap();
+    let attributes =
+        emulator.aws(&["sns", "get-subscription-attributes", "--subscription-arn", subscription]);
+    let redrive = attributes["Attributes"]["RedrivePolicy"].as_str().unwrap();
+    let dead_letters = emulator.output("DeadLettersUrl");
+    assert!(redrive.contains(dead_letters.rsplit('/').next().unwrap()), "{redrive}");
 }
 
 async fn by_topic(lab: &Lab, emulator: &Emulator) {
