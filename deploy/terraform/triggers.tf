@@ -11,7 +11,10 @@ locals {
       pattern = jsonencode({
         source        = ["aws.autoscaling"]
         "detail-type" = ["EC2 Instance-terminate Lifecycle Action", "EC2 Instance-launch Lifecycle Action"]
-        detail        = { LifecycleHookName = [var.lifecycle_hook_name, lookup(var.environment, "LAUNCH_HOOK_NAME", "nomad-launch-hook")] }
+        detail = merge(
+          { LifecycleHookName = [var.lifecycle_hook_name, lookup(var.environment, "LAUNCH_HOOK_NAME", "nomad-launch-hook")] },
+          length(module.plan.rule_groups) == 0 ? {} : { AutoScalingGroupName = module.plan.rule_groups },
+        )
       })
     } } : {},
     var.ec2_events ? { ec2 = {

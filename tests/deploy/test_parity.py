@@ -51,6 +51,18 @@ WISHES = {
     "groups with names of all sorts": (
         {"AutoScalingGroups": "blue workers,batch/eu (old)"}, {"auto_scaling_groups": ["blue workers", "batch/eu (old)"]},
     ),
+    "groups by a glob": (
+        {"AutoScalingGroups": "workers,batch-*", "CreateLifecycleHooks": "false"},
+        {"auto_scaling_groups": ["workers", "batch-*"], "create_lifecycle_hooks": False},
+    ),
+    "as many groups as the rule names": (
+        {"AutoScalingGroups": ",".join(f"workers-{number}" for number in range(20))},
+        {"auto_scaling_groups": [f"workers-{number}" for number in range(20)]},
+    ),
+    "more groups than that": (
+        {"AutoScalingGroups": ",".join(f"workers-{number}" for number in range(21))},
+        {"auto_scaling_groups": [f"workers-{number}" for number in range(21)]},
+    ),
     "every variable that the rest leaves alone": (
         {"NomadRegion": "eu", "NomadCaCert": "/var/task/ca.pem", "NomadCaPath": "/var/task/ca", "NomadClientCert": "/var/task/c.pem",
          "NomadClientKey": "/var/task/k.pem", "NomadTlsServerName": "server.global.nomad", "NomadSkipVerify": "on", "NomadAcl": "off",

@@ -104,6 +104,19 @@ class Template(unittest.TestCase):
             # (IAM API Reference, "PutRolePolicy".)
             self.assertRegex(name, r"^[A-Za-z0-9_+=,.@-]{1,128}$")
 
+    def test_eventbridge_tells_of_the_named_groups_only(self):
+        def groups(names, **parameters):
+            stack = Stack(TEMPLATE, {"AutoScalingGroups": names, **parameters}).resources()
+            return stack["HookRule"]["Properties"]["EventPattern"]["detail"].get("AutoScalingGroupName")
+
+        self.assertEqual(groups("workers,blue workers"), ["workers", "blue workers"])
+        self.assertIsNone(groups(""), "groups with a tag are called anything")
+        self.assertIsNone(groups("workers,batch-*"), "a pattern of EventBridge compares whole names")
+        self.assertIsNone(groups("workers-?"))
+        twenty = [f"workers-{number}" for number in range(20)]
+        self.assertEqual(groups(",".join(twenty)), twenty)
+        self.assertIsNone(groups(",".join([*twenty, "one-more"])), "a pattern has room for 2,048 characters")
+
     def test_what_a_topic_cannot_deliver_is_kept(self):
         stack = Stack(TEMPLATE, {"Trigger": "sns", "ExistingTopicArn": "arn:aws:sns:eu-west-1:123456789012:old"}).resources()
         redrive = stack["Subscription"]["Properties"]["RedrivePolicy"]

@@ -74,6 +74,7 @@ async fn a_stack_protects_a_group_from_its_first_minute_to_its_last() {
 
     let began = Instant::now();
     emulator.deploy(STACK, &["Trigger=eventbridge"]);
+    other_groups_do_not_reach_the_function(&emulator);
     by_rule(&lab, &emulator).await;
     told("a rule of EventBridge", began);
 
@@ -313,6 +314,30 @@ fn what_the_topic_cannot_deliver_is_kept(emulator: &Emulator) {
     let redrive = attributes["Attributes"]["RedrivePolicy"].as_str().unwrap();
     let dead_letters = emulator.output("DeadLettersUrl");
     assert!(redrive.contains(dead_letters.rsplit('/').next().unwrap()), "{redrive}");
+}
+
+/// What `EventBridge` itself says of an event of our group, and of one of another.
+fn other_groups_do_not_reach_the_function(emulator: &Emulator) {
+    let rules = emulator.aws(&["events", "list-rules"]);
+    let of_hooks = |rule: &&Value| rule["EventPattern"].to_string().contains("aws.autoscaling");
+    let rule = rules["Rules"].as_array().unwrap().iter().find(of_hooks).unwrap();
+    for (group, expected) in [(harness::GROUP, true), ("somebody-elses", false)] {
+        let event = json!({
+            "version": "0", "id": "7bf73129-1428-4cd3-a780-95db273d1602", "account": "000000000000", "region": "us-east-1",
+            "time": "2026-08-01T10:00:00Z", "resources": [], "source": "aws.autoscaling",
+            "detail-type": "EC2 Instance-terminate Lifecycle Action",
+            "detail": {"AutoScalingGroupName": group, "LifecycleHookName": "nomad-drain-hook"},
+        });
+        let answer = emulator.aws(&[
+            "events",
+            "test-event-pattern",
+            "--event-pattern",
+            rule["EventPattern"].as_str().unwrap(),
+            "--event",
+            &event.to_string(),
+        ]);
+        assert_eq!(answer["Result"], json!(expected), "{group}: {rule}");
+    }
 }
 
 async fn by_topic(lab: &Lab, emulator: &Emulator) {

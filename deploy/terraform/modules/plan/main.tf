@@ -136,6 +136,11 @@ output "needed_heartbeat_timeout" {
   value       = local.needed
 }
 
+output "rule_groups" {
+  description = "The groups that EventBridge's rule names; none if one of them is a glob, or if they are so many that the pattern would be longer than EventBridge takes (2,048 characters)."
+  value       = length(local.in.auto_scaling_groups) > 20 || anytrue([for group in local.in.auto_scaling_groups : can(regex("[*?]", group))]) ? [] : local.in.auto_scaling_groups
+}
+
 output "unknown_variables" {
   description = "Variables that the function does not know."
   value       = local.unknown

@@ -144,3 +144,22 @@ run "the_derived_token_parameter_may_be_read" {
   }
 }
 
+run "the_rule_names_groups_and_no_globs" {
+  variables {
+    inputs = merge(var.inputs, { auto_scaling_groups = ["workers", "batch-*"] })
+  }
+  assert {
+    condition     = length(output.rule_groups) == 0
+    error_message = "a pattern of EventBridge compares whole names"
+  }
+}
+
+run "the_rule_names_no_more_groups_than_it_has_room_for" {
+  variables {
+    inputs = merge(var.inputs, { auto_scaling_groups = [for number in range(21) : "workers-${number}"] })
+  }
+  assert {
+    condition     = length(output.rule_groups) == 0
+    error_message = "a pattern has room for 2,048 characters"
+  }
+}
