@@ -48,6 +48,15 @@ WISHES = {
          "ClustersParameter": "clusters"},
         {"environment": {"ENV": "prod", "REGION": "eu-west-1", "CLUSTERS_PARAMETER": "clusters"}},
     ),
+    "groups by their tag, which a document of clusters may name without it": (
+        {"AutoScalingGroups": "", "ClustersParameter": "clusters"},
+        {"auto_scaling_groups": [], "environment": {
+            "NOMAD_ADDR": "https://nomad.example:4646", "NOMAD_TOKEN_PARAMETER": "/nomad/token", "CLUSTERS_PARAMETER": "clusters"}},
+    ),
+    "groups whose hooks are somebody's, and no sweep": (
+        {"AutoScalingGroups": "", "Trigger": "sns", "Sweep": "false", "HeartbeatTimeout": "4200"},
+        {"auto_scaling_groups": [], "trigger": "sns", "sweep": False},
+    ),
     "groups with names of all sorts": (
         {"AutoScalingGroups": "blue workers,batch/eu (old)"}, {"auto_scaling_groups": ["blue workers", "batch/eu (old)"]},
     ),

@@ -104,6 +104,21 @@ class Template(unittest.TestCase):
             # (IAM API Reference, "PutRolePolicy".)
             self.assertRegex(name, r"^[A-Za-z0-9_+=,.@-]{1,128}$")
 
+    def test_without_names_only_hooks_of_groups_with_the_tag_may_be_completed(self):
+        def conditions(**parameters):
+            return [statement.get("Condition") for policy in self.policies(**parameters)
+                    for statement in policy["PolicyDocument"]["Statement"]
+                    if "autoscaling:CompleteLifecycleAction" in actions(statement)]
+
+        key = "autoscaling:ResourceTag/nomad-drain"
+        # (Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2 Auto Scaling".)
+        tagged = {"Null": {key: "false"}, "StringNotEqualsIgnoreCase": {key: ["off", "false"]}}
+        self.assertEqual(conditions(AutoScalingGroups=""), [tagged])
+        self.assertEqual(conditions(AutoScalingGroups="workers"), [None])
+        # The function does not ask for the tag then.
+        self.assertEqual(conditions(AutoScalingGroups="", Sweep="false"), [None])
+        self.assertEqual(conditions(AutoScalingGroups="", ClustersParameter="/clusters"), [None])
+
     def test_eventbridge_tells_of_the_named_groups_only(self):
         def groups(names, **parameters):
             stack = Stack(TEMPLATE, {"AutoScalingGroups": names, **parameters}).resources()
