@@ -69,8 +69,8 @@ WISHES = {
         {"auto_scaling_groups": [f"workers-{number}" for number in range(20)]},
     ),
     "more groups than that": (
-        {"AutoScalingGroups": ",".join(f"workers-{number}" for number in range(21))},
-        {"auto_scaling_groups": [f"workers-{number}" for number in range(21)]},
+        {"AutoScalingGroups": ",".join(f"workers-{number}" for number in range(7))},
+        {"auto_scaling_groups": [f"workers-{number}" for number in range(7)]},
     ),
     "every variable that the rest leaves alone": (
         {"NomadRegion": "eu", "NomadCaCert": "/var/task/ca.pem", "NomadCaPath": "/var/task/ca", "NomadClientCert": "/var/task/c.pem",

@@ -147,8 +147,8 @@ output "needed_heartbeat_timeout" {
 }
 
 output "rule_groups" {
-  description = "The groups that EventBridge's rule names; none if one of them is a glob, or if they are so many that the pattern would be longer than EventBridge takes (2,048 characters)."
-  value       = length(local.in.auto_scaling_groups) > 20 || anytrue([for group in local.in.auto_scaling_groups : can(regex("[*?]", group))]) ? [] : local.in.auto_scaling_groups
+  description = "The groups that EventBridge's rule names; none if one of them is a glob, or if they are more than six: a pattern has 2,048 characters, and room for six names of the longest kind."
+  value       = length(local.in.auto_scaling_groups) > 6 || anytrue([for group in local.in.auto_scaling_groups : can(regex("[*?]", group))]) ? [] : local.in.auto_scaling_groups
 }
 
 output "unknown_variables" {
