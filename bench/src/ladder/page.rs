@@ -49,6 +49,15 @@ fn headlines(section: &mut Section, ladder: &Ladder) {
             queue.lab_share().midpoint(sweep.lab_share()) * 100.0
         ));
     }
+    let memory: Vec<(f64, f64)> =
+        ladder.sweep.iter().map(|seen| (number(seen.instances), as_f64(seen.peak_memory))).collect();
+    section.headlines.push(format!(
+        "Each further instance of one sweep takes {} kB of memory (a straight line through the rungs, R² {:.3}); by a queue no process \
+         has more than {}, however many there are.",
+        units::number(line(&memory).0 / 1e3),
+        line(&memory).1,
+        units::megabytes(as_f64(ladder.queue.iter().map(|seen| seen.peak_memory).max().unwrap_or_default()))
+    ));
     section.headlines.push(format!(
         "A sweep of {} idle instances in {} groups makes {} calls and needs {}.",
         units::count(IDLE.into()),
