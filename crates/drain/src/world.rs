@@ -50,6 +50,9 @@ pub trait Clock {
 /// Auto Scaling, in one account and region. A call that fails in a way that may pass is tried again for a few seconds
 /// before it gives up.
 pub trait Account: Clock {
+    /// From this moment on nothing is asked or done any more, in AWS or in any cluster.
+    fn call_until(&self, moment: Timestamp);
+
     /// Restarts the timer of a lifecycle action.
     fn heartbeat(&self, target: &Target) -> impl Future<Output = Result<(), Error>>;
 

@@ -1,5 +1,6 @@
 //! The AWS account: Auto Scaling, and what AWS keeps for us. One for all clusters, since its limits are per account.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -25,7 +26,10 @@ const AT_ONCE: usize = 8;
 #[derive(Debug)]
 pub struct LiveAccount {
     pub(super) aws: Aws,
-    pub(super) budget: Budget,
+    /// For what is done beside the work, and after it.
+    budget: Budget,
+    /// For the work.
+    work: Cell<Budget>,
     /// When the ends of a group's instances began, as Auto Scaling said in this invocation.
     pub(super) ends_begun: Mutex<BTreeMap<GroupName, BTreeMap<InstanceId, Timestamp>>>,
     calls: Gate,
@@ -37,6 +41,7 @@ impl LiveAccount {
         Self {
             aws: Aws::new(web.clone(), settings.clone()).traced(trace_id),
             budget,
+            work: Cell::new(budget),
             ends_begun: Mutex::default(),
             calls: Gate::new(AT_ONCE),
         }
@@ -48,7 +53,12 @@ impl LiveAccount {
         patience: Patience,
         call: impl AsyncFn(Duration) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        retry::retrying(self.budget, &self.calls, patience, call).await
+        retry::retrying(self.budget(), &self.calls, patience, call).await
+    }
+
+    /// The time for the work.
+    pub(super) fn budget(&self) -> Budget {
+        self.work.get()
     }
 
     /// AWS, for calls that are none of the work: they wait for nobody's turn and are not counted.
@@ -118,6 +128,10 @@ impl Clock for LiveAccount {
 }
 
 impl Account for LiveAccount {
+    fn call_until(&self, moment: Timestamp) {
+        self.work.set(self.work.get().until(moment));
+    }
+
     async fn heartbeat(&self, target: &Target) -> Result<(), Error> {
         auto_scaling::heartbeat(self, target).await
     }

@@ -217,6 +217,8 @@ impl World for Scripted {
 }
 
 impl Account for Scripted {
+    fn call_until(&self, _moment: Timestamp) {}
+
     async fn heartbeat(&self, _target: &Target) -> Result<(), Error> {
         self.call("HEARTBEAT");
         Ok(())

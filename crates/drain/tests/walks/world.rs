@@ -266,6 +266,9 @@ impl World for Walked {
 }
 
 impl Account for Walked {
+    /// A walk decides how long an invocation lasts.
+    fn call_until(&self, _moment: Timestamp) {}
+
     async fn heartbeat(&self, target: &Target) -> Result<(), Error> {
         let beat = || {
             self.action(target, "autoscaling:RecordLifecycleActionHeartbeat", |meant| {
