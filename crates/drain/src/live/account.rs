@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use drain_core::decide::Urgency;
 use drain_core::ids::{GroupName, InstanceId};
 use drain_core::observation::Target;
 use drain_core::policy::ActionResult;
@@ -20,7 +21,7 @@ use crate::error::Error;
 use crate::world::{Account, Clock, Group, GroupInstance, Hook, Waiting};
 
 /// Calls to AWS at once: its limits are per account and region, and others call it too.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// The account during one invocation.
 #[derive(Debug)]
@@ -53,7 +54,17 @@ impl LiveAccount {
         patience: Patience,
         call: impl AsyncFn(Duration) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        retry::retrying(self.budget(), &self.calls, patience, call).await
+        self.ask_when(Urgency::Soon, patience, call).await
+    }
+
+    /// The same, before or after others.
+    pub(super) async fn ask_when<T>(
+        &self,
+        urgency: Urgency,
+        patience: Patience,
+        call: impl AsyncFn(Duration) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        retry::retrying_when(urgency, self.budget(), &self.calls, patience, call).await
     }
 
     /// The time for the work.
@@ -132,8 +143,8 @@ impl Account for LiveAccount {
         self.work.set(self.work.get().until(moment));
     }
 
-    async fn heartbeat(&self, target: &Target) -> Result<(), Error> {
-        auto_scaling::heartbeat(self, target).await
+    async fn heartbeat(&self, target: &Target, urgency: Urgency) -> Result<(), Error> {
+        auto_scaling::heartbeat(self, target, urgency).await
     }
 
     async fn complete(&self, target: &Target, result: ActionResult) -> Result<(), Error> {

@@ -9,6 +9,8 @@ mod kept;
 mod lookup;
 mod nomad;
 mod retry;
+#[cfg(test)]
+mod throttling;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

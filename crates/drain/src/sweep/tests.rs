@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use drain_core::decide::DrainRequest;
+use drain_core::decide::{DrainRequest, Urgency};
 use drain_core::ids::NodeId;
 use drain_core::observation::{
     Allocation, ByHand, ClientStatus, DrainDeadline, LastDrain, LastDrainStatus, Node, NodeStatus,
@@ -219,7 +219,7 @@ impl Account for Crowd {
         self.calls_end.set(moment);
     }
 
-    async fn heartbeat(&self, _target: &Target) -> Result<(), Error> {
+    async fn heartbeat(&self, _target: &Target, _urgency: Urgency) -> Result<(), Error> {
         self.call().await
     }
 
