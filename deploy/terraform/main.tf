@@ -147,7 +147,7 @@ resource "aws_iam_role_policy" "function" {
   policy = jsonencode(module.plan.policy)
 }
 
-# Events that were given up: by EventBridge, by Lambda, or by the queue.
+# Events that were given up: by EventBridge, by SNS, by Lambda, or by the queue.
 resource "aws_sqs_queue" "dead_letters" {
   name                      = "${var.name}-dead-letters"
   message_retention_seconds = 1209600
@@ -160,12 +160,15 @@ resource "aws_sqs_queue_policy" "dead_letters" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
+    Statement = [for service, condition in merge(
+      { events = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.me.account_id } } },
+      var.trigger == "sns" ? { sns = { ArnEquals = { "aws:SourceArn" = local.topic_arn } } } : {},
+      ) : {
       Effect    = "Allow"
-      Principal = { Service = "events.amazonaws.com" }
+      Principal = { Service = "${service}.amazonaws.com" }
       Action    = "sqs:SendMessage"
       Resource  = aws_sqs_queue.dead_letters.arn
-      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.me.account_id } }
+      Condition = condition
     }]
   })
 }

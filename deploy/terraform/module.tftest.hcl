@@ -93,6 +93,21 @@ run "the_rule_names_the_hooks" {
     condition     = jsondecode(aws_cloudwatch_event_rule.this["hooks"].event_pattern).detail.LifecycleHookName == ["ours", "up"]
     error_message = "EventBridge tells of every hook of a group, and most are somebody else's"
   }
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.this["hooks"].event_pattern).detail.AutoScalingGroupName == ["workers"]
+    error_message = "and of every group"
+  }
+}
+
+run "groups_with_a_tag_are_called_anything" {
+  command = plan
+  variables {
+    auto_scaling_groups = []
+  }
+  assert {
+    condition     = !contains(keys(jsondecode(aws_cloudwatch_event_rule.this["hooks"].event_pattern).detail), "AutoScalingGroupName")
+    error_message = "the rule cannot name them"
+  }
 }
 
 run "endpoints_are_made_for_what_is_called" {

@@ -11,7 +11,10 @@ locals {
       pattern = jsonencode({
         source        = ["aws.autoscaling"]
         "detail-type" = ["EC2 Instance-terminate Lifecycle Action", "EC2 Instance-launch Lifecycle Action"]
-        detail        = { LifecycleHookName = [var.lifecycle_hook_name, lookup(var.environment, "LAUNCH_HOOK_NAME", "nomad-launch-hook")] }
+        detail = merge(
+          { LifecycleHookName = [var.lifecycle_hook_name, lookup(var.environment, "LAUNCH_HOOK_NAME", "nomad-launch-hook")] },
+          length(module.plan.rule_groups) == 0 ? {} : { AutoScalingGroupName = module.plan.rule_groups },
+        )
       })
     } } : {},
     var.ec2_events ? { ec2 = {
@@ -105,6 +108,10 @@ resource "aws_sns_topic_subscription" "hooks" {
   topic_arn = local.topic_arn
   protocol  = "lambda"
   endpoint  = aws_lambda_function.this["events"].arn
+  # What never reached the function: Lambda's own queue of failures has only what did.
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letters.arn })
+
+  depends_on = [aws_sqs_queue_policy.dead_letters]
 }
 
 resource "aws_lambda_permission" "topic" {

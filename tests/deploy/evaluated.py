@@ -1,5 +1,6 @@
 """What CloudFormation makes of a template with given parameters: its conditions, references and loops worked out."""
 
+import base64
 import re
 
 PSEUDO = {
@@ -91,6 +92,9 @@ class Stack:
 
     def _split(self, parts):
         return self.evaluate(parts[1]).split(parts[0])
+
+    def _base64(self, text):
+        return base64.b64encode(self.evaluate(text).encode()).decode()
 
     def _sub(self, argument):
         text, own = argument if isinstance(argument, list) else (argument, {})

@@ -48,6 +48,49 @@ WISHES = {
          "ClustersParameter": "clusters"},
         {"environment": {"ENV": "prod", "REGION": "eu-west-1", "CLUSTERS_PARAMETER": "clusters"}},
     ),
+    "groups by their tag, which a document of clusters may name without it": (
+        {"AutoScalingGroups": "", "ClustersParameter": "clusters"},
+        {"auto_scaling_groups": [], "environment": {
+            "NOMAD_ADDR": "https://nomad.example:4646", "NOMAD_TOKEN_PARAMETER": "/nomad/token", "CLUSTERS_PARAMETER": "clusters"}},
+    ),
+    "groups whose hooks are somebody's, and no sweep": (
+        {"AutoScalingGroups": "", "Trigger": "sns", "Sweep": "false", "HeartbeatTimeout": "4200"},
+        {"auto_scaling_groups": [], "trigger": "sns", "sweep": False},
+    ),
+    "groups with names of all sorts": (
+        {"AutoScalingGroups": "blue workers,batch/eu (old)"}, {"auto_scaling_groups": ["blue workers", "batch/eu (old)"]},
+    ),
+    "groups by a glob": (
+        {"AutoScalingGroups": "workers,batch-*", "CreateLifecycleHooks": "false"},
+        {"auto_scaling_groups": ["workers", "batch-*"], "create_lifecycle_hooks": False},
+    ),
+    "as many groups as the rule names": (
+        {"AutoScalingGroups": ",".join(f"workers-{number}" for number in range(20))},
+        {"auto_scaling_groups": [f"workers-{number}" for number in range(20)]},
+    ),
+    "more groups than that": (
+        {"AutoScalingGroups": ",".join(f"workers-{number}" for number in range(7))},
+        {"auto_scaling_groups": [f"workers-{number}" for number in range(7)]},
+    ),
+    "every variable that the rest leaves alone": (
+        {"NomadRegion": "eu", "NomadCaCert": "/var/task/ca.pem", "NomadCaPath": "/var/task/ca", "NomadClientCert": "/var/task/c.pem",
+         "NomadClientKey": "/var/task/k.pem", "NomadTlsServerName": "server.global.nomad", "NomadSkipVerify": "on", "NomadAcl": "off",
+         "NomadAgentUrl": "https://{ip}:4646", "DrainIgnoreSystemJobs": "true", "DryRun": "on", "SweepLinger": "40s",
+         "EventLinger": "20s", "PollInterval": "3s", "MaxHold": "3h", "KillGrace": "3m", "OnDrainTimeout": "abandon",
+         "OnNodeNotFound": "hold", "NodeJoinGrace": "6m", "DisconnectedGrace": "4m", "DownGrace": "90s", "Pause": "on",
+         "SettleDelay": "7s", "OnLaunch": "wait", "LaunchHookName": "up", "OnRebalance": "drain", "OnScheduledChange": "drain",
+         "RestoreAfter": "45m", "PurgeNodes": "on", "MaxDrainsPerGroup": "3"},
+        {"environment": {
+            "NOMAD_ADDR": "https://nomad.example:4646", "NOMAD_TOKEN_PARAMETER": "/nomad/token", "NOMAD_REGION": "eu",
+            "NOMAD_CACERT": "/var/task/ca.pem", "NOMAD_CAPATH": "/var/task/ca", "NOMAD_CLIENT_CERT": "/var/task/c.pem",
+            "NOMAD_CLIENT_KEY": "/var/task/k.pem", "NOMAD_TLS_SERVER_NAME": "server.global.nomad", "NOMAD_SKIP_VERIFY": "on",
+            "NOMAD_ACL": "off", "NOMAD_AGENT_URL": "https://{ip}:4646", "DRAIN_IGNORE_SYSTEM_JOBS": "true", "DRY_RUN": "on",
+            "SWEEP_LINGER": "40s", "EVENT_LINGER": "20s", "POLL_INTERVAL": "3s", "MAX_HOLD": "3h", "KILL_GRACE": "3m",
+            "ON_DRAIN_TIMEOUT": "abandon", "ON_NODE_NOT_FOUND": "hold", "NODE_JOIN_GRACE": "6m", "DISCONNECTED_GRACE": "4m",
+            "DOWN_GRACE": "90s", "PAUSE": "on", "SETTLE_DELAY": "7s", "ON_LAUNCH": "wait", "LAUNCH_HOOK_NAME": "up",
+            "ON_REBALANCE": "drain", "ON_SCHEDULED_CHANGE": "drain", "RESTORE_AFTER": "45m", "PURGE_NODES": "on",
+            "MAX_DRAINS_PER_GROUP": "3"}},
+    ),
     "values by their ARNs": (
         {"NomadTokenParameter": ARN("ssm", "parameter/nomad/token"), "NomadCaCertParameter": ARN("secretsmanager", "secret:ca-abcdef"),
          "NotifyWebhookParameter": "slack"},
@@ -174,7 +217,7 @@ def of_the_template(parameters):
     ]
     made["topics"] = len(by_kind.get("Topic", []))
     made["subscriptions"] = [
-        [subscription["TopicArn"], subscription["Protocol"], subscription["Endpoint"]]
+        [subscription["TopicArn"], subscription["Protocol"], subscription["Endpoint"], subscription.get("RedrivePolicy")]
         for subscription in by_kind.get("Subscription", [])
     ]
     made["hooks"] = [
@@ -257,7 +300,8 @@ def of_the_module(plan):
         ],
         "topics": len(by_kind.get("sns_topic", [])),
         "subscriptions": [
-            [subscription["topic_arn"], subscription["protocol"], subscription["endpoint"]]
+            [subscription["topic_arn"], subscription["protocol"], subscription["endpoint"],
+             subscription["redrive_policy"] and json.loads(subscription["redrive_policy"])]
             for subscription in by_kind.get("sns_topic_subscription", [])
         ],
         "hooks": [
@@ -288,7 +332,9 @@ def in_order(things):
 DEFAULTS = {
     "NODE_LOOKUP": "auto", "DRAIN_IGNORE_SYSTEM_JOBS": "false", "KILL_GRACE": "2m", "ON_DRAIN_TIMEOUT": "continue",
     "ON_NODE_NOT_FOUND": "continue", "ON_LAUNCH": "ignore", "ON_REBALANCE": "ignore", "ON_SCHEDULED_CHANGE": "ignore",
-    "PURGE_NODES": "off", "DRY_RUN": "off",
+    "PURGE_NODES": "off", "DRY_RUN": "off", "NOMAD_SKIP_VERIFY": "off", "SWEEP_LINGER": "50s", "POLL_INTERVAL": "5s",
+    "NODE_JOIN_GRACE": "5m", "DISCONNECTED_GRACE": "2m", "DOWN_GRACE": "60s", "SETTLE_DELAY": "0", "PAUSE": "off",
+    "LAUNCH_HOOK_NAME": "nomad-launch-hook", "RESTORE_AFTER": "30m",
 }
 
 

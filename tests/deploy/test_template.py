@@ -7,6 +7,7 @@ import sys
 import unittest
 from pathlib import Path
 
+from evaluated import Stack
 from template import ROOT, actions, load, resources, statements
 
 TEMPLATE = load()
@@ -92,6 +93,58 @@ class Template(unittest.TestCase):
         self.assertEqual(TEMPLATE["Parameters"]["DrainDeadline"]["Default"], "1h")
         self.assertEqual((timeout["Default"], timeout["MinValue"], timeout["MaxValue"]), (max(300, -(-3600 // 100)), 300, 7200))
 
+    def policies(self, **parameters):
+        made = Stack(TEMPLATE, {"NomadTokenParameter": "/nomad/token", **parameters}).resources()
+        return [body["Properties"] for body in made.values() if body["Type"] == "AWS::IAM::Policy"]
+
+    def test_policies_have_names_that_iam_takes_whatever_groups_are_called(self):
+        names = [policy["PolicyName"] for policy in self.policies(AutoScalingGroups="blue workers,batch/eu (old),Grüße???,a~~~b")]
+        self.assertEqual(len(set(names)), 5, names)
+        for name in names:
+            # (IAM API Reference, "PutRolePolicy".)
+            self.assertRegex(name, r"^[A-Za-z0-9_+=,.@-]{1,128}$")
+
+    def test_without_names_only_hooks_of_groups_with_the_tag_may_be_completed(self):
+        def conditions(**parameters):
+            return [statement.get("Condition") for policy in self.policies(**parameters)
+                    for statement in policy["PolicyDocument"]["Statement"]
+                    if "autoscaling:CompleteLifecycleAction" in actions(statement)]
+
+        key = "autoscaling:ResourceTag/nomad-drain"
+        # (Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2 Auto Scaling".)
+        tagged = {"Null": {key: "false"}, "StringNotEqualsIgnoreCase": {key: ["off", "false"]}}
+        self.assertEqual(conditions(AutoScalingGroups=""), [tagged])
+        self.assertEqual(conditions(AutoScalingGroups="workers"), [None])
+        # The function does not ask for the tag then.
+        self.assertEqual(conditions(AutoScalingGroups="", Sweep="false"), [None])
+        self.assertEqual(conditions(AutoScalingGroups="", ClustersParameter="/clusters"), [None])
+
+    def test_eventbridge_tells_of_the_named_groups_only(self):
+        def groups(names, **parameters):
+            stack = Stack(TEMPLATE, {"AutoScalingGroups": names, **parameters}).resources()
+            pattern = stack["HookRule"]["Properties"]["EventPattern"]
+            self.assertLess(len(json.dumps(pattern)), 2048, "no rule's pattern is longer (Amazon EventBridge quotas)")
+            return pattern["detail"].get("AutoScalingGroupName")
+
+        self.assertEqual(groups("workers,blue workers"), ["workers", "blue workers"])
+        self.assertIsNone(groups(""), "groups with a tag are called anything")
+        self.assertIsNone(groups("workers,batch-*"), "a pattern of EventBridge compares whole names")
+        self.assertIsNone(groups("workers-?"))
+        longest = [f"{number}{'x' * 254}" for number in range(6)]
+        self.assertEqual(groups(",".join(longest)), longest)
+        self.assertIsNone(groups(",".join([*longest, "one-more"])), "there may be no room for it")
+
+    def test_what_a_topic_cannot_deliver_is_kept(self):
+        stack = Stack(TEMPLATE, {"Trigger": "sns", "ExistingTopicArn": "arn:aws:sns:eu-west-1:123456789012:old"}).resources()
+        redrive = stack["Subscription"]["Properties"]["RedrivePolicy"]
+        self.assertEqual(redrive, {"deadLetterTargetArn": "<DeadLetters.Arn>"})
+        allowed = stack["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        topic, = [statement for statement in allowed if statement["Principal"] == {"Service": "sns.amazonaws.com"}]
+        self.assertEqual((topic["Action"], topic["Resource"]), ("sqs:SendMessage", "<DeadLetters.Arn>"))
+        self.assertEqual(topic["Condition"], {"ArnEquals": {"aws:SourceArn": "arn:aws:sns:eu-west-1:123456789012:old"}})
+        without = Stack(TEMPLATE, {"Trigger": "sqs"}).resources()["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        self.assertEqual([statement["Principal"]["Service"] for statement in without], ["events.amazonaws.com"])
+
     def test_eventbridge_tells_of_our_hooks_only(self):
         pattern = TEMPLATE["Resources"]["HookRule"]["Properties"]["EventPattern"]
         self.assertEqual(pattern["detail"]["LifecycleHookName"][0], {"Ref": "LifecycleHookName"})
@@ -103,10 +156,19 @@ class Template(unittest.TestCase):
     def test_a_trigger_without_its_sweep_is_a_warning(self):
         self.assertEqual(TEMPLATE["Outputs"]["Warning"]["Condition"], "WantsSweep")
 
-    def test_every_variable_is_one_of_the_functions(self):
-        readme = (ROOT / "README.md").read_text()
-        for name in TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]:
-            self.assertIn(f"| `{name}` | ", readme)
+    def test_every_variable_of_the_function_can_be_set(self):
+        known = json.loads((ROOT / "deploy/variables.json").read_text())
+        variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+        # A token has no place where everybody who may look at the function can read it.
+        self.assertEqual(set(variables), set(known) - {"NOMAD_TOKEN"})
+        set_by = {name: value.get("Ref") for name, value in variables.items()}
+        # One is made of the groups' names, and the other of the stack's, so that no two stacks have the same.
+        others = {name for name, parameter in set_by.items() if parameter is None}
+        self.assertEqual(others, {"AUTO_SCALING_GROUPS", "METRICS_NAMESPACE"})
+        for name in set(variables) - others:
+            said = TEMPLATE["Parameters"][set_by[name]].get("Description", "")
+            self.assertTrue(name == "SWEEP" or name in said.replace(",", " ").replace(":", " ").replace(".", " ").split(), name)
+        self.assertEqual(len({set_by[name] for name in set(variables) - others}), len(variables) - 2, "a parameter each")
 
     def test_alarms_look_at_metrics_that_there_are_and_have_a_paragraph(self):
         names, operations = metrics(), (ROOT / "docs/operations.md").read_text()

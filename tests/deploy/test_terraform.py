@@ -178,6 +178,21 @@ class Module(unittest.TestCase):
         rows = re.findall(r"^\| `([A-Z_]+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$", readme, re.MULTILINE)
         self.assertEqual(json.loads((ROOT / "deploy/variables.json").read_text()), rows)
 
+    def test_every_variable_of_the_function_can_be_set(self):
+        variables = {bare(name): body for entry in parsed()["variable"] for name, body in entry.items()}
+        condition = variables["environment"]["validation"][0]["condition"]
+        refused = set(re.findall(r'"([A-Z_]+)"', condition))
+        # These have inputs of their own; everything else that the function knows goes into `environment`.
+        inputs = {
+            "SWEEP": "sweep", "AUTO_SCALING_GROUPS": "auto_scaling_groups", "LIFECYCLE_HOOK_NAME": "lifecycle_hook_name",
+            "METRICS_NAMESPACE": "name", "NOTIFY_TOPIC_ARN": "notify_topic_arn", "DRAIN_DEADLINE": "drain_deadline_seconds",
+        }
+        self.assertEqual(refused, {*inputs, "NOMAD_TOKEN"}, "a token has no place in the environment")
+        for name, asked in inputs.items():
+            self.assertIn(asked, variables, name)
+        settable = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+        self.assertEqual(settable, set(json.loads((ROOT / "deploy/variables.json").read_text())) - {"NOMAD_TOKEN"})
+
     def test_its_readme_has_every_input_and_output(self):
         readme = (MODULE / "README.md").read_text()
         inputs = ["| Input | Type | Default | Meaning |", "|---|---|---|---|"]

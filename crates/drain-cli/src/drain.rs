@@ -6,15 +6,18 @@ use std::io;
 use std::rc::Rc;
 
 use anyhow::Context as _;
+use drain::ReportEntry;
 use drain::by_hand::{self, ByHand, Drained, HandError, Wishes};
 use drain::config::parse_duration;
 use drain_core::ids::InstanceId;
+use drain_core::observation::Allocation;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::exit::Exit;
 use crate::frame::{Frame, WITHOUT_END, budget};
+use crate::left;
 use crate::out;
 use crate::stop::stopped;
 use crate::whom;
@@ -31,7 +34,8 @@ pub(crate) struct Arguments {
     dry_run: bool,
     /// Complete the lifecycle action that holds the instance, too, when its work has stopped.
     ///
-    /// Until then the hook is kept alive by heartbeats. Without this the hook, if there is one, is left to the function.
+    /// Until then the hook is kept alive by heartbeats. Work that outlives the drain's deadline is listed and not let go of:
+    /// `nomad-drain release --force` does that. Without this the hook, if there is one, is left to the function.
     #[arg(long)]
     complete: bool,
     /// How long allocations may take to leave before Nomad stops them, as `DRAIN_DEADLINE`: 30m, 1h30m.
@@ -86,50 +90,107 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
         ended = join_all(drains) => ended,
         signal = stopped() => {
             let signal = signal.context("signals cannot be waited for")?;
-            eprintln!("{}", progress.left(signal));
+            eprintln!("{}", progress.nobody_looks(signal));
             return Ok(Exit::NotDone);
         }
     };
     progress.finish();
+    let ended: Vec<Ended> = instances
+        .iter()
+        .zip(ended)
+        .enumerate()
+        .map(|(place, (instance, drained))| Ended { instance, drained, left: progress.left(place) })
+        .collect();
     if frame.json {
-        out::line(&serde_json::to_string_pretty(&document(&instances, &ended))?)?;
+        let all: Vec<_> = ended.iter().map(Ended::document).collect();
+        out::line(&serde_json::to_string_pretty(&json!({ "instances": all }))?)?;
     } else {
-        print(&ended)?;
+        for one in &ended {
+            one.print(arguments)?;
+        }
     }
-    if let Some(error) = ended.iter().find_map(|one| one.as_ref().err().filter(|error| is_unknown(error))) {
+    if let Some(error) = ended.iter().find_map(Ended::unknown) {
         return Err(anyhow::anyhow!("{error}"));
     }
-    Ok(Exit::done_if(ended.iter().all(|one| one.as_ref().is_ok_and(Drained::is_done))))
+    Ok(Exit::done_if(ended.iter().all(Ended::is_done)))
 }
 
-/// Whether nothing could be found out, which is another exit status than a refusal.
-fn is_unknown(error: &HandError) -> bool {
-    matches!(error, HandError::Failed(_))
+/// What became of an instance.
+struct Ended<'a> {
+    instance: &'a InstanceId,
+    drained: Result<Drained, HandError>,
+    /// What ran there at the last look, if that could be seen.
+    left: Option<Vec<Allocation>>,
 }
 
-fn document(instances: &[InstanceId], ended: &[Result<Drained, HandError>]) -> serde_json::Value {
-    let all = instances.iter().zip(ended).map(|(instance, ended)| match ended {
-        Ok(drained) => {
-            json!({ "instance_id": instance.as_str(), "done": drained.is_done(), "results": drained.entries })
+impl Ended<'_> {
+    fn is_done(&self) -> bool {
+        self.drained.as_ref().is_ok_and(Drained::is_done)
+    }
+
+    /// Why nothing could be found out, which is another exit status than a refusal.
+    fn unknown(&self) -> Option<&HandError> {
+        self.drained.as_ref().err().filter(|error| matches!(error, HandError::Failed(_)))
+    }
+
+    fn left(&self) -> Vec<&Allocation> {
+        self.left.iter().flatten().collect()
+    }
+
+    fn document(&self) -> Value {
+        let left = self.left.as_ref().map(|left| left::document(&left.iter().collect::<Vec<_>>()));
+        let mut document =
+            json!({ "instance_id": self.instance.as_str(), "done": self.is_done(), "allocations": left });
+        match &self.drained {
+            Ok(drained) => document["results"] = json!(drained.entries),
+            Err(error) => {
+                document["error"] = json!(error.to_string());
+                document["results"] = json!([]);
+            }
         }
-        Err(error) => {
-            json!({ "instance_id": instance.as_str(), "done": false, "error": error.to_string(), "results": [] })
-        }
-    });
-    json!({ "instances": all.collect::<Vec<_>>() })
-}
+        document
+    }
 
-fn print(ended: &[Result<Drained, HandError>]) -> io::Result<()> {
-    for one in ended {
-        match one {
+    fn print(&self, arguments: &Arguments) -> io::Result<()> {
+        let instance = self.instance;
+        match &self.drained {
             Ok(drained) => {
                 for entry in &drained.entries {
-                    out::line(&format!("{}: {}", entry.outcome.replace('_', " "), entry.message))?;
+                    out::line(&told(entry, arguments))?;
                 }
             }
-            Err(error) if !is_unknown(error) => out::line(&format!("not drained: {error}"))?,
-            Err(_) => {}
+            Err(error) if self.unknown().is_none() => out::line(&format!("not drained: {error}"))?,
+            Err(_) => return Ok(()),
         }
+        let left = self.left();
+        if self.is_done() {
+            if arguments.dry_run && !left.is_empty() {
+                out::line(&format!("these allocations run on {instance}:{}", left::list(&left)))?;
+            }
+            if arguments.dry_run && arguments.complete {
+                out::line("Its lifecycle action would be completed when nothing runs there any more.")?;
+            }
+            return Ok(());
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        let hook = if arguments.complete {
+            format!(
+                "Its lifecycle action is not completed: they would be killed. To let go of them: nomad-drain release --force {instance}"
+            )
+        } else {
+            "They go on.".to_owned()
+        };
+        out::line(&format!("these allocations run on {instance}:{}\n{hook}", left::list(&left)))
     }
-    Ok(())
+}
+
+/// What became of a node, in a line.
+fn told(entry: &ReportEntry, arguments: &Arguments) -> String {
+    let ReportEntry { outcome, message, .. } = entry;
+    match message.strip_prefix("DRY_RUN: ") {
+        Some(plan) if arguments.dry_run => format!("plan: {plan}"),
+        _ => format!("{}: {message}", outcome.replace('_', " ")),
+    }
 }

@@ -77,7 +77,7 @@ impl Reach {
 impl Frame {
     /// What is told goes to standard error: standard output is the result.
     pub(crate) fn start_log(&self) {
-        drain::telemetry::start_for_people(self.level().unwrap_or(LevelFilter::WARN), std::io::stderr);
+        drain::telemetry::start_for_people(self.level(), std::io::stderr);
     }
 
     /// The log of a program that runs as a service: it is all that such a program has to say.

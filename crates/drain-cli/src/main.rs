@@ -9,6 +9,7 @@ mod drain;
 mod every;
 mod exit;
 mod frame;
+mod left;
 mod manual;
 mod out;
 mod release;

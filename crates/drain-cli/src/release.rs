@@ -1,13 +1,13 @@
 //! `nomad-drain release`: completes the lifecycle action that holds an instance.
 
-use std::collections::BTreeMap;
-
 use drain::by_hand::{self, HandError, Refusal, Release, Seen};
 use drain_core::policy::ActionResult;
+use drain_core::reason::Reason;
 use serde_json::json;
 
 use crate::exit::Exit;
 use crate::frame::{Frame, LOOK, budget};
+use crate::left;
 use crate::out;
 use crate::whom;
 
@@ -59,13 +59,11 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
             let told = format!("{} of {instance} was completed with {}", hook.as_str(), result.as_str());
             (true, told, seen.as_deref())
         }
-        Ok(Release::Refused { why, seen }) => (false, refused(*why, seen), Some(&**seen)),
+        Ok(Release::Refused { why, seen, problems }) => (false, refused(*why, seen, problems), Some(&**seen)),
         Err(error) => (false, error.to_string(), None),
     };
     if frame.json {
-        let left = seen.and_then(Seen::left).map(|left| {
-            left.iter().map(|one| json!({ "job": one.job, "namespace": one.namespace })).collect::<Vec<_>>()
-        });
+        let left = seen.and_then(Seen::left).map(|left| left::document(&left));
         let document = json!({ "instance_id": instance.as_str(), "released": done, "message": why, "allocations": left });
         out::line(&serde_json::to_string_pretty(&document)?)?;
     } else if done {
@@ -77,24 +75,22 @@ pub(crate) async fn run(arguments: &Arguments, frame: &Frame) -> anyhow::Result<
 }
 
 /// Why not, and what to do.
-fn refused(why: Refusal, seen: &Seen) -> String {
+fn refused(why: Refusal, seen: &Seen, problems: &[String]) -> String {
     let instance = &seen.observation.target.instance;
     match why {
-        Refusal::Running => {
-            let mut jobs: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-            for one in seen.left().unwrap_or_default() {
-                *jobs.entry((&one.namespace, &one.job)).or_default() += 1;
-            }
-            let lines = jobs
-                .iter()
-                .map(|((namespace, job), count)| format!("\n  {count} × {job} (namespace {namespace})"));
-            format!(
-                "these allocations run on it:{}\nThey would be killed. Wait for them with nomad-drain drain {instance}, or use \
-                 --force",
-                lines.collect::<String>()
-            )
+        Refusal::Running if seen.reason() == Some(Reason::DrainTimeout) => format!(
+            "these allocations run on it, and the deadline of its drain has passed:{}\nThey would be killed. See why they do not \
+             stop, or use --force",
+            left::list(&seen.left().unwrap_or_default())
+        ),
+        Refusal::Running => format!(
+            "these allocations run on it:{}\nThey would be killed. Wait for them with nomad-drain drain {instance}, or use --force",
+            left::list(&seen.left().unwrap_or_default())
+        ),
+        Refusal::Unknown => {
+            let why = if problems.is_empty() { seen.why.clone() } else { problems.join("; ") };
+            format!("{}. Try again when that can be told, or use --force", why.trim_end_matches('.'))
         }
-        Refusal::Unknown => format!("nobody can tell what runs on it: {}. Or use --force", seen.why),
         Refusal::TakesWork => format!(
             "nothing runs on it at the moment, but its node takes work and could get some: drain it first with nomad-drain drain \
              {instance} --complete, or use --force"

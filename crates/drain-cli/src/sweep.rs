@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = crate::every::parse)]
     every: Duration,
     /// Where `/healthz` is served.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080", value_parser = address)]
     listen: SocketAddr,
     /// Sweep once and end. Nothing is served.
     #[arg(long, conflicts_with = "listen")]
@@ -37,6 +37,12 @@ pub(crate) struct Arguments {
     /// Print metrics too, as lines in `CloudWatch`'s embedded metric format, for an agent that carries the log there.
     #[arg(long)]
     metrics: bool,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "not an address and a port, such as 0.0.0.0:8080, 127.0.0.1:8080 or [::]:8080".to_owned()
+    })
 }
 
 /// The shortest time that a sweep has, as on Lambda: calls that fail are tried again for some seconds each.

@@ -76,7 +76,7 @@ pub struct Hold {
     pub last_heartbeat: Option<Timestamp>,
     /// Heartbeats are refused: a permission is missing.
     pub heartbeats_denied: bool,
-    /// Heartbeats fail in a way that will not pass. That proves nothing.
+    /// Heartbeats fail in a way that will not pass in this invocation. That proves nothing.
     pub heartbeats_failed: bool,
     /// The completion is refused: a permission is missing.
     pub completion_denied: bool,

@@ -22,6 +22,7 @@ mod lifecycle;
 mod notification;
 mod operator;
 mod parameter;
+mod published;
 mod rate;
 mod state;
 
@@ -44,8 +45,8 @@ pub use self::identity::IdentityProvider;
 pub use self::instance::{Activity, Ec2State, GroupSettings, GroupView, Instance};
 pub use self::lifecycle::{Journey, LifecycleState};
 pub use self::notification::{Content, Notification};
-pub use self::operator::Published;
 pub use self::parameter::ParameterType;
+pub use self::published::Published;
 use self::state::{Held, State};
 use crate::clock::Clock;
 use crate::faults::Faults;
@@ -58,6 +59,8 @@ pub enum Event {
     Hook(Box<Notification>),
     /// From EC2 or about an instance, for `EventBridge`. An instance that is [`Ec2State::ShuttingDown`] takes its Nomad client with it.
     Ec2(Ec2Event),
+    /// To a topic of SNS, by whoever may: for those who are subscribed to it.
+    Published(Box<Published>),
 }
 
 /// A handle to the account. Cloning it gives another handle to the same account.

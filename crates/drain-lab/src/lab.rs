@@ -4,7 +4,6 @@
 //! second function, or the same one, sweeps when it is time.
 
 mod deployed;
-mod doors;
 mod route;
 mod wiring;
 
@@ -25,6 +24,7 @@ pub use self::deployed::Deployment;
 pub use self::route::Route;
 use self::wiring::{Wiring, wire};
 use crate::aws::Account;
+use crate::aws::deployed::{DeployedFunction, DeployedQueue};
 use crate::aws::ids::Ids;
 use crate::clock::Clock;
 use crate::http_face::Face;
@@ -58,6 +58,7 @@ impl Lab {
             async move { nomad.run().await }
         });
         running.spawn(wire(aws.events(), nomad.clone(), Arc::clone(&wiring), asked));
+        aws.create_topic(TOPIC);
         let (aws_face, nomad_face) = (aws.serve().await?, nomad.serve().await?);
         Ok(Self { models, aws_face, nomad_face, wiring, running: Mutex::new(running) })
     }
@@ -85,9 +86,8 @@ impl Lab {
         Function { env, ..Function::new("nomad-drain", bootstrap) }
     }
 
-    /// Deploys the function and subscribes it to whatever brings it news: the topic, or what [`Lab::deliver_by`] says.
-    /// Panics if one is deployed already: a test that believes to
-    /// run another would prove nothing.
+    /// Deploys the function and subscribes it to whatever brings it news: the topic, or what [`Lab::deliver_by`] says. Panics
+    /// if one is deployed already: a test that believes to run another would prove nothing.
     pub fn deploy(&self, function: Function) -> &Lambda {
         let lambda = self.deploy_to(&self.wiring.function, function);
         self.wiring.map();
@@ -103,6 +103,10 @@ impl Lab {
             Lambda::new(function, account, self.clock.clone(), self.journal.clone())
         });
         assert!(is_new, "cannot deploy {name}: this lab runs {} already", lambda.function_arn());
+        self.aws.change_deployed(|deployed| {
+            let new = || DeployedFunction::new(lambda.settings(), self.aws.account());
+            deployed.functions.entry(name).or_insert_with(new).hosted = Some(lambda.clone());
+        });
         lambda
     }
 
@@ -179,6 +183,12 @@ impl Lab {
             (Queue::new(settings, account, self.clock.clone(), self.journal.clone()), mapping)
         });
         assert!(is_new, "this lab has a queue already: {}", queue.arn());
+        self.aws.change_deployed(|deployed| {
+            let name = queue.settings().name.clone();
+            let described = deployed.queues.entry(name.clone()).or_insert_with(|| DeployedQueue::new(&name));
+            described.visibility_timeout = queue.settings().visibility_timeout;
+            described.hosted = Some(queue.clone());
+        });
         self.wiring.map();
         queue
     }
@@ -217,7 +227,8 @@ impl Lab {
         self.wiring.rule.store(true, Ordering::SeqCst);
     }
 
-    /// Whether everything that the account announces is lost on its way to the function.
+    /// Whether everything that the account announces is lost on its way to the function; what somebody sends to the function,
+    /// to the queue or to the topic is not.
     pub fn lose_events(&self, lost: bool) {
         self.wiring.lost.store(lost, Ordering::SeqCst);
     }

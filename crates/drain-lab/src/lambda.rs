@@ -5,6 +5,7 @@
 //! again after an error, as Lambda does, at the times of the lab's clock; time-outs run in real time, as processes
 //! do.
 
+mod emulator;
 mod environment;
 mod event_source;
 mod process;

@@ -199,6 +199,12 @@ impl From<Error> for HandError {
     }
 }
 
+/// Whether this lets go of work that runs. The function does, when a drain's deadline has passed: its policy says so. Whoever is
+/// at a terminal has not said so, and is asked to.
+pub(crate) fn lets_go_of_work(decision: &Decision) -> bool {
+    matches!(decision, Decision::Act(Action::Complete { reason: Reason::DrainTimeout, .. }))
+}
+
 /// Looks for one who waits as long as it takes. What cannot even begin is given up after a minute.
 fn looks(now: Timestamp, poll_interval: SignedDuration, sweeping: bool, by_hand: ByHand) -> Looks {
     Looks {

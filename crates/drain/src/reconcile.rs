@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use drain_core::decide::{Action, Decision, decide, plan};
+use drain_core::observation::Observation;
 use drain_core::policy::Policy;
 use drain_core::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
@@ -22,13 +23,14 @@ pub(crate) use turn::Turn;
 pub(crate) use words::READ_JOB;
 pub use words::explain;
 
-use crate::by_hand::{ByHand, Seen};
+use crate::by_hand::{ByHand, Seen, lets_go_of_work};
 use crate::chronicle::{Chronicle, Happened, What, Whom};
 use crate::error::{Causes, Error};
 use crate::later;
 use crate::report::ReportEntry;
 use crate::world::World;
 use case::Case;
+use words::Tense;
 
 /// What holds for every instance of one cluster in one invocation.
 #[derive(Clone, Copy, Debug)]
@@ -142,9 +144,14 @@ pub(crate) async fn reconcile(
         let now = world.now();
         let decision = decide(&case.seen, case.policy(), now);
         case.record(now, &decision);
-        if let Some(by_hand) = &rules.looks.by_hand {
-            by_hand.show(&case.shown(decision.clone()));
-        }
+        let decision = match &rules.looks.by_hand {
+            Some(by_hand) => {
+                let decision = kept_in_hand(&case, decision, now);
+                by_hand.show(&case.shown(decision.clone(), Tense::Now));
+                decision
+            }
+            None => decision,
+        };
         let (until, why) = match decision {
             Decision::Finish(reason) => return Ok(case.finish(reason)),
             Decision::Act(action) => {
@@ -182,15 +189,29 @@ pub async fn look(world: &impl World, rules: &Rules<'_>, subject: Subject) -> Re
     if case.wants_settings() {
         case.read_settings().await;
     }
-    let mut supposed = case.seen.clone();
+    Ok(case.shown(first_step(&case.seen, case.policy(), world.now()), Tense::Would))
+}
+
+/// What would be done first. A heartbeat is no step: what comes after it is told.
+fn first_step(seen: &Observation, policy: &Policy, now: Timestamp) -> Decision {
+    let mut supposed = seen.clone();
     loop {
-        match (plan(&supposed, case.policy(), world.now()), &mut supposed.hold) {
+        match (plan(&supposed, policy, now), &mut supposed.hold) {
             (Decision::Act(Action::Heartbeat), Some(hold)) if hold.last_heartbeat.is_none() => {
-                hold.last_heartbeat = Some(world.now());
+                hold.last_heartbeat = Some(now);
             }
-            (decision, _) => return Ok(case.shown(decision)),
+            (decision, _) => return decision,
         }
     }
+}
+
+/// A decision for somebody at a terminal, who has not said that work which runs may be let go of.
+fn kept_in_hand(case: &Case<'_, impl World>, decision: Decision, now: Timestamp) -> Decision {
+    let meant = match &decision {
+        Decision::Finish(Reason::DryRun) => &first_step(&case.seen, case.policy(), now),
+        decision => decision,
+    };
+    if lets_go_of_work(meant) { Decision::Finish(Reason::DrainTimeout) } else { decision }
 }
 
 /// A failure in the log, while the loop goes on.

@@ -30,15 +30,21 @@ pub fn start(lookup: impl Fn(&str) -> Option<String>) {
 }
 
 /// Starts logging for people, as lines of text: to standard error, say, because a program's result goes to standard output.
-pub fn start_for_people<W>(level: LevelFilter, writer: W)
+/// Without a level these are warnings, but not those of every call that is tried again: in an outage there are hundreds, and
+/// what failed in the end is told by whoever asked.
+pub fn start_for_people<W>(wanted: Option<LevelFilter>, writer: W)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(false).without_time();
+    let level = wanted.unwrap_or(LevelFilter::WARN);
     // Libraries warn of what they try in vain, such as credentials of an instance on a laptop. What failed in the end is told
     // by whoever asked.
     let others = if level > LevelFilter::WARN { LevelFilter::WARN } else { LevelFilter::ERROR };
-    let filter = ours(level).with_default(level.min(others));
+    let mut filter = ours(level).with_default(level.min(others));
+    if wanted.is_none() {
+        filter = filter.with_target(crate::live::RETRIES, LevelFilter::OFF);
+    }
     tracing_subscriber::registry().with(lines.with_writer(writer).with_filter(filter)).init();
 }
 

@@ -154,8 +154,13 @@ fn is_record(value: &Value) -> bool {
     ["observation", "policy", "decision"].iter().all(|name| value.get(name).is_some_and(Value::is_object))
 }
 
-/// A line of a log: text that ends with a record, or JSON, perhaps behind a time and the name of a stream.
+/// A line of a log: text that ends with a record, or JSON, perhaps behind a time and the name of a stream. In a table of
+/// values separated by commas every quote is there twice; and `CloudWatch`'s console shows JSON in many lines, of which one is
+/// the record.
 fn search_line(line: &str, number: usize, log: &mut Log) {
+    if line.contains("{\"\"") {
+        return search_line(&line.replace("\"\"", "\""), number, log);
+    }
     let (text, json) = (format!("{FIELD}={{"), format!("\"{FIELD}\":"));
     if let Some(at) = line.find(&text) {
         let record = &line[at + FIELD.len() + 1..];
@@ -166,10 +171,14 @@ fn search_line(line: &str, number: usize, log: &mut Log) {
         return;
     }
     let Some(at) = line.find('{') else { return };
-    match first_json(&line[at..]) {
-        Ok(json) => search_json(json, number, log),
-        Err(error) if line.contains(&json) => log.broken.push(cut_off(number, at, &error)),
-        Err(_) => {}
+    let error = match first_json(&line[at..]) {
+        Ok(json) => return search_json(json, number, log),
+        Err(error) => error,
+    };
+    let Some(field) = line.find(&json) else { return };
+    match first_json(line[field + json.len()..].trim_start()) {
+        Ok(value) => search_json(value, number, log),
+        Err(_) => log.broken.push(cut_off(number, at, &error)),
     }
 }
 
@@ -235,6 +244,18 @@ mod tests {
         ] {
             assert_eq!(counts(&whole), (1, 0, 0), "{whole}");
         }
+        // As Logs Insights exports a table, and as the console shows a line that is JSON.
+        for whole in [&json, &text] {
+            let row = whole.replace('"', "\"\"");
+            assert_eq!(
+                counts(&format!("@timestamp,@message\n2026-11-29 14:00:00.000,\"{row}\"\n")),
+                (1, 0, 1),
+                "{row}"
+            );
+        }
+        let shown = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&json).unwrap()).unwrap();
+        let lines = shown.lines().count();
+        assert_eq!(counts(&format!("2026-11-29T14:00:00.000Z\n{shown}\nEND\n{shown}")), (2, 0, 2 * lines));
         let log = format!("START RequestId: 1\n{text}\n\n{json}\n{{\"level\":\"INFO\"}}\n{text}\r\nEND");
         assert_eq!(counts(&log), (3, 0, 3));
     }

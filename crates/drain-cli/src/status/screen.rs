@@ -99,7 +99,10 @@ fn cut(lines: &[String], height: usize) -> Vec<String> {
         return lines.to_vec();
     }
     let shown = height.saturating_sub(1);
-    let more = format!("... {} more lines: a taller window shows them", lines.len() - shown);
+    let more = format!(
+        "... {} more lines: a taller window shows them, and so does status without --watch",
+        lines.len() - shown
+    );
     lines.iter().take(shown).cloned().chain([more]).collect()
 }
 
@@ -111,7 +114,10 @@ mod tests {
     fn what_does_not_fit_is_counted() {
         let lines: Vec<String> = (1..=5).map(|line| line.to_string()).collect();
         assert_eq!(cut(&lines, 5), lines);
-        assert_eq!(cut(&lines, 3), ["1", "2", "... 3 more lines: a taller window shows them"]);
+        assert_eq!(
+            cut(&lines, 3),
+            ["1", "2", "... 3 more lines: a taller window shows them, and so does status without --watch"]
+        );
         assert_eq!(cut(&lines, 0).len(), 1);
     }
 }

@@ -144,8 +144,8 @@ fn summary(view: &View, drawing: &Drawing) -> Vec<String> {
     let mut lines = wrap(&format!("{counted}{attention}. As of {as_of}."), drawing.width, 0);
     let watched = match view.groups.as_slice() {
         [] => "No group is watched.".to_owned(),
-        [one] => format!("Watched is 1 group: {}.", clean(one)),
-        several => format!("Watched are {} groups: {}.", several.len(), some_of(several)),
+        [one] => format!("1 group is watched: {}.", clean(one)),
+        several => format!("{} groups are watched: {}.", several.len(), some_of(several)),
     };
     lines.extend(wrap(&watched, drawing.width, 0));
     lines

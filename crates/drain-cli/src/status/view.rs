@@ -22,7 +22,7 @@ pub(super) struct View {
     pub(super) held: usize,
     /// How many of them need somebody's attention.
     pub(super) need_attention: usize,
-    /// They, or the first of them: by group, and those first that have been held for longest.
+    /// They, or the first of them: by group, and those first that need attention, and then those that have been held for longest.
     pub(super) instances: Vec<Row>,
     /// What is not as it should be, one sentence each.
     pub(super) problems: Vec<String>,
@@ -94,11 +94,7 @@ impl View {
                 Err(error) => problems.push(format!("an instance cannot be shown: {}", error.explanation())),
             }
         }
-        rows.sort_by_cached_key(|row| {
-            // Nobody knows since when: such an instance may be the oldest.
-            let since = row.held_since.unwrap_or(Timestamp::MIN);
-            (row.auto_scaling_group.clone(), Reverse(at.duration_since(since)), row.instance_id.clone())
-        });
+        sort(&mut rows, at);
         let (held, need_attention) = (rows.len(), rows.iter().filter(|row| row.needs_attention()).count());
         let blind = rows.iter().any(Row::is_unseen);
         rows.truncate(limit.unwrap_or(usize::MAX));
@@ -136,6 +132,21 @@ impl View {
     pub(super) fn needs_attention(&self) -> bool {
         self.need_attention > 0 || !self.problems.is_empty()
     }
+}
+
+/// What somebody has to look at comes first: a window, or a limit, may show no more than that. Groups stay together.
+pub(super) fn sort(rows: &mut [Row], at: Timestamp) {
+    let mut worst: BTreeMap<Option<String>, Attention> = BTreeMap::new();
+    for row in rows.iter() {
+        let worst = worst.entry(row.auto_scaling_group.clone()).or_insert(Attention::None);
+        *worst = row.attention.max(*worst);
+    }
+    rows.sort_by_cached_key(|row| {
+        let group = row.auto_scaling_group.clone();
+        // Nobody knows since when: such an instance may be the oldest.
+        let held = at.duration_since(row.held_since.unwrap_or(Timestamp::MIN));
+        (Reverse(worst.get(&group).copied()), group, Reverse((row.attention, held)), row.instance_id.clone())
+    });
 }
 
 /// Adds a row. Of an instance for which several hooks may wait there is one, with all their names.

@@ -52,7 +52,11 @@ async fn what_cannot_be_seen_is_not_taken_for_empty() {
     let mut command = stage.command(&["release", &worker.instance_id]);
     command.env("NOMAD_ADDR", "http://127.0.0.1:9");
     let refused = Ran::of(command).await;
-    assert!(refused.status == 1 && refused.out.contains("nobody can tell"), "{refused:?}");
+    assert!(
+        refused.status == 1 && refused.out.contains("the connection to 127.0.0.1:9 was refused"),
+        "{refused:?}"
+    );
+    assert!(!refused.err.contains("trying again"), "of every call: {refused:?}");
     assert_eq!(count(&stage, COMPLETE), 0);
 }
 
@@ -86,5 +90,6 @@ async fn work_that_outlives_its_deadline_is_listed_as_any_other() {
 
     let refused = impatient(&["release", &worker.instance_id]).await;
     assert!(refused.status == 1 && refused.out.contains("1 × web (namespace default)"), "{refused:?}");
+    assert!(refused.out.contains("and the deadline of its drain has passed"), "{refused:?}");
     assert_eq!(count(&stage, COMPLETE), 0);
 }

@@ -3,7 +3,6 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use drain_lab::Face;
 use drain_lab::lab::{Route, TOPIC, Worker};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -11,24 +10,30 @@ use tokio::io::AsyncWriteExt as _;
 use crate::function::function;
 use crate::stage::{GROUP, Ran, Stage, bare};
 
-/// A stage with an ending worker, the real function, and doors to it.
-async fn stage(route: Route) -> (Stage, Worker, Face) {
+/// The lab's queue.
+const QUEUE_URL: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/nomad-drain";
+
+/// A stage with an ending worker and the real function.
+async fn stage(route: Route) -> (Stage, Worker) {
     let stage = Stage::set_up().await;
     stage.deliver_by(route);
     let worker = stage.ending(1);
     stage.deploy(function(&stage, &[]));
-    let doors = stage.open_doors().await.unwrap();
-    (stage, worker, doors)
+    (stage, worker)
 }
 
-/// Sends something, with the services of events behind these doors.
-async fn simulate(stage: &Stage, doors: &Face, arguments: &[&str]) -> Ran {
+/// Sends something.
+async fn simulate(stage: &Stage, arguments: &[&str]) -> Ran {
     let arguments: Vec<&str> = ["simulate"].iter().chain(arguments).copied().collect();
-    let mut command = stage.command(&arguments);
-    for service in ["LAMBDA", "SQS", "SNS"] {
-        command.env(format!("AWS_ENDPOINT_URL_{service}"), doors.url());
-    }
-    Ran::of(command).await
+    stage.run(&arguments).await
+}
+
+/// Tells the function on this machine of a termination, without any credentials.
+async fn simulate_here(stage: &Stage, worker: &Worker) -> Ran {
+    let emulator = stage.lambda().unwrap().emulate_locally().await.unwrap();
+    let address = emulator.address().to_string();
+    let terminate = ["simulate", "terminate", "--instance", &worker.instance_id];
+    Ran::of(bare(&[&terminate[..], &["--to-runtime-api", &address]].concat())).await
 }
 
 /// Waits until the worker was released; fails after half a minute.
@@ -48,11 +53,10 @@ async fn released(stage: &Stage, worker: &Worker) {
 
 #[tokio::test]
 async fn a_function_is_invoked_by_name_or_arn_and_its_answer_printed() {
-    let (stage, worker, doors) = stage(Route::TopicToFunction).await;
+    let (stage, worker) = stage(Route::TopicToFunction).await;
     let arn = stage.lambda().unwrap().function_arn();
     let ran =
-        simulate(&stage, &doors, &["terminate", "--instance", &worker.instance_id, "--to-function", &arn])
-            .await;
+        simulate(&stage, &["terminate", "--instance", &worker.instance_id, "--to-function", &arn]).await;
     assert_eq!(ran.status, 0, "{ran:?}");
     let result = &ran.json()["results"][0];
     assert_eq!((&result["outcome"], &result["reason"]), (&json!("completed"), &json!("drained")), "{ran:?}");
@@ -63,7 +67,6 @@ async fn a_function_is_invoked_by_name_or_arn_and_its_answer_printed() {
     for envelope in ["bare", "sns", "sqs", "sns-sqs", "eventbridge", "eventbridge-sqs"] {
         let ran = simulate(
             &stage,
-            &doors,
             &[
                 "terminate",
                 "--instance",
@@ -91,24 +94,23 @@ async fn a_function_is_invoked_by_name_or_arn_and_its_answer_printed() {
 
 #[tokio::test]
 async fn a_function_that_fails_is_status_1_and_one_that_is_not_there_status_3() {
-    let (stage, worker, doors) = stage(Route::TopicToFunction).await;
+    let (stage, worker) = stage(Route::TopicToFunction).await;
     stage.aws.delete_parameter(drain_lab::lab::TOKEN_PARAMETER);
     let terminate = ["terminate", "--instance", &worker.instance_id, "--to-function"];
     let to = |name: &'static str| [&terminate[..], &[name]].concat();
-    let ran = simulate(&stage, &doors, &to("nomad-drain")).await;
+    let ran = simulate(&stage, &to("nomad-drain")).await;
     assert_eq!((ran.status, &ran.json()["errorType"]), (1, &json!("TokenParameterNotFound")), "{ran:?}");
     assert!(ran.err.contains("the function failed"), "{ran:?}");
-    let ran = simulate(&stage, &doors, &to("other")).await;
+    let ran = simulate(&stage, &to("other")).await;
     assert_eq!(ran.status, 3, "{ran:?}");
     assert!(ran.err.contains("ResourceNotFoundException") && ran.err.contains("other"), "{ran:?}");
 }
 
 #[tokio::test]
 async fn lambda_queues_what_nobody_waits_for() {
-    let (stage, worker, doors) = stage(Route::TopicToFunction).await;
+    let (stage, worker) = stage(Route::TopicToFunction).await;
     let ran = simulate(
         &stage,
-        &doors,
         &["terminate", "--instance", &worker.instance_id, "--to-function", "nomad-drain", "--async"],
     )
     .await;
@@ -119,12 +121,18 @@ async fn lambda_queues_what_nobody_waits_for() {
 #[tokio::test]
 async fn a_queue_brings_it_to_the_function() {
     for envelope in ["sqs", "sns-sqs", "eventbridge-sqs"] {
-        let (stage, worker, doors) = stage(Route::HookToQueue).await;
-        let url = format!("{}/123456789012/nomad-drain", doors.url());
+        let (stage, worker) = stage(Route::HookToQueue).await;
         let ran = simulate(
             &stage,
-            &doors,
-            &["terminate", "--instance", &worker.instance_id, "--envelope", envelope, "--to-queue", &url],
+            &[
+                "terminate",
+                "--instance",
+                &worker.instance_id,
+                "--envelope",
+                envelope,
+                "--to-queue",
+                QUEUE_URL,
+            ],
         )
         .await;
         assert_eq!(ran.status, 0, "{envelope}: {ran:?}");
@@ -136,22 +144,19 @@ async fn a_queue_brings_it_to_the_function() {
 async fn more_than_ten_messages_go_to_a_queue_in_several_calls() {
     let stage = Stage::set_up().await;
     stage.deliver_by(Route::HookToQueue);
-    let doors = stage.open_doors().await.unwrap();
-    let url = format!("{}/123456789012/nomad-drain", doors.url());
     let ids: Vec<String> = (0..23).map(|number| format!("i-{number:017x}")).collect();
-    let mut arguments = vec!["spot-interruption", "--to-queue", &url];
+    let mut arguments = vec!["spot-interruption", "--to-queue", QUEUE_URL];
     arguments.extend(ids.iter().flat_map(|id| ["--instance", id]));
-    let ran = simulate(&stage, &doors, &arguments).await;
+    let ran = simulate(&stage, &arguments).await;
     assert_eq!((ran.status, stage.queue().unwrap().visible()), (0, 23), "{ran:?}");
 }
 
 #[tokio::test]
 async fn a_topic_brings_it_to_the_function() {
     for route in [Route::TopicToFunction, Route::TopicToQueue, Route::TopicToQueueRaw] {
-        let (stage, worker, doors) = stage(route).await;
+        let (stage, worker) = stage(route).await;
         let ran =
-            simulate(&stage, &doors, &["terminate", "--instance", &worker.instance_id, "--to-topic", TOPIC])
-                .await;
+            simulate(&stage, &["terminate", "--instance", &worker.instance_id, "--to-topic", TOPIC]).await;
         assert_eq!(ran.status, 0, "{route:?}: {ran:?}");
         released(&stage, &worker).await;
     }
@@ -159,18 +164,17 @@ async fn a_topic_brings_it_to_the_function() {
 
 #[tokio::test]
 async fn a_function_on_this_machine_needs_no_credentials() {
-    let (_stage, worker, doors) = stage(Route::TopicToFunction).await;
-    let address = doors.address().to_string();
-    let ran = Ran::of(bare(&[
-        "simulate",
-        "terminate",
-        "--instance",
-        &worker.instance_id,
-        "--to-runtime-api",
-        &address,
-    ]))
-    .await;
+    let (stage, worker) = stage(Route::TopicToFunction).await;
+    let ran = simulate_here(&stage, &worker).await;
     assert_eq!((ran.status, &ran.json()["results"][0]["reason"]), (0, &json!("drained")), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_function_on_this_machine_that_fails_is_status_1() {
+    let (stage, worker) = stage(Route::TopicToFunction).await;
+    stage.aws.delete_parameter(drain_lab::lab::TOKEN_PARAMETER);
+    let ran = simulate_here(&stage, &worker).await;
+    assert_eq!((ran.status, &ran.json()["errorType"]), (1, &json!("TokenParameterNotFound")), "{ran:?}");
 }
 
 #[tokio::test]
@@ -195,7 +199,7 @@ async fn what_is_printed_can_be_replayed() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_before_anything_is_sent() {
-    let (stage, worker, doors) = stage(Route::TopicToFunction).await;
+    let (stage, worker) = stage(Route::TopicToFunction).await;
     for (arguments, complaint) in [
         (&["terminate", "--to-function", "nomad-drain"][..], "name the instance that the event is about"),
         (&["sweep", "--envelope", "sqs"], "a sweep comes from a schedule or by itself"),
@@ -212,7 +216,7 @@ async fn what_makes_no_sense_is_refused_before_anything_is_sent() {
             "is not the ARN of an SNS topic",
         ),
     ] {
-        let ran = simulate(&stage, &doors, arguments).await;
+        let ran = simulate(&stage, arguments).await;
         assert!(ran.status == 3 && ran.err.contains(complaint), "{arguments:?}: {ran:?}");
     }
     for arguments in [
@@ -221,7 +225,7 @@ async fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         &["terminate", "--to-topic", TOPIC, "--to-function", "x"],
         &["terminate", "--async"],
     ] {
-        assert_eq!(simulate(&stage, &doors, arguments).await.status, 2, "{arguments:?}");
+        assert_eq!(simulate(&stage, arguments).await.status, 2, "{arguments:?}");
     }
     assert!(stage.lambda().unwrap().invocations().is_empty());
     assert_eq!(stage.aws.group(GROUP).map(|_| Value::Null), Some(Value::Null));

@@ -94,7 +94,7 @@ async fn what_a_slow_job_keeps_waiting_is_shown_with_everything_about_it() {
     assert_eq!((text.status, text.err.as_str()), (0, ""), "{text:?}");
     for words in [
         "1 instance is held. As of ",
-        "Watched is 1 group: workers.",
+        "1 group is watched: workers.",
         "workers: 1 held",
         "Terminating:Wait",
         "worker-1",
@@ -204,7 +204,7 @@ async fn where_nothing_is_held_it_says_so_and_which_groups_are_watched() {
     let ran = stage.run(&["status"]).await;
     assert_eq!(ran.status, 0, "{ran:?}");
     assert!(ran.out.starts_with("No instance is held. As of "), "{ran:?}");
-    assert!(ran.out.contains("Watched is 1 group: workers."), "{ran:?}");
+    assert!(ran.out.contains("1 group is watched: workers."), "{ran:?}");
 
     let ran = stage.run(&["status", "--group", "wokers"]).await;
     assert_eq!(ran.status, 1, "{ran:?}");

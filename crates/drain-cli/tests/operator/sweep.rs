@@ -175,6 +175,8 @@ async fn an_address_that_is_taken_is_said_at_once() {
     let ran = stage.run(&["sweep", "--listen", &address]).await;
     assert_eq!(ran.status, 3, "{ran:?}");
     assert!(ran.err.contains(&address) && ran.err.contains("--listen"), "{ran:?}");
+    let ran = stage.run(&["sweep", "--listen", "8080"]).await;
+    assert!(ran.status == 2 && ran.err.contains("such as 0.0.0.0:8080"), "{ran:?}");
 }
 
 #[tokio::test]

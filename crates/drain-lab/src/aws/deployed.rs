@@ -2,7 +2,8 @@
 //! describe them.
 //!
 //! It is a description, and nothing is delivered by it: what reaches a function in a lab is the lab's own wiring
-//! ([`crate::lab::Route`]). So a test can describe what is broken, and ask whoever reads it what they make of it.
+//! ([`crate::lab::Route`]). So a test can describe what is broken, and ask whoever reads it what they make of it. Only what
+//! a lab hosts is there from the beginning, and is called when somebody invokes it or sends to it.
 //! [`crate::lab::Lab::deployed`] describes what is right.
 
 mod function;

@@ -53,21 +53,6 @@ impl Aws {
     }
 }
 
-impl Aws {
-    /// Fails in words unless the call was signed for this service, with the account's credentials.
-    pub(crate) fn is_signed(
-        &self,
-        service: &str,
-        head: &axum::http::request::Parts,
-        body: &[u8],
-    ) -> Result<(), String> {
-        let scope = (self.account().region.as_str(), service);
-        let refused = |account: &Account| sigv4::verify(account, scope, head, body, Timestamp::now()).err();
-        let refusal = refused(self.account()).filter(|_| refused(&self.account().operator()).is_some());
-        refusal.map_or(Ok(()), |refusal| Err(refusal.to_string()))
-    }
-}
-
 async fn answer(State(aws): State<Aws>, request: Request) -> Result<Response, Disconnect> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Disconnect)?.to_bytes();

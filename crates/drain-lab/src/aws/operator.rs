@@ -14,19 +14,6 @@ use super::{
     Journey, LifecycleHook, LifecycleState, Notification, NotificationTarget, ParameterType,
 };
 
-/// Something that was published to a topic of SNS.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Published {
-    /// The topic's ARN.
-    pub topic: String,
-    /// The subject of e-mails.
-    pub subject: String,
-    /// The text.
-    pub message: String,
-    /// The attribute `event`.
-    pub event: String,
-}
-
 impl Aws {
     /// Takes an IAM action away from the function's role: `ssm:GetParameter`, `kms:Decrypt`.
     pub fn deny(&self, action: &str) {
@@ -99,15 +86,6 @@ impl Aws {
 
     pub(super) fn trace(&self, id: &str) {
         self.change(|state, _| state.traces.push(id.to_owned()));
-    }
-
-    /// What was published to topics of SNS, in order.
-    pub fn published(&self) -> Vec<Published> {
-        self.look(|state| state.published.clone())
-    }
-
-    pub(super) fn publish(&self, publication: Published) {
-        self.change(|state, _| state.published.push(publication));
     }
 
     /// How long EC2 takes to end an instance, 10 s if nothing else is said.

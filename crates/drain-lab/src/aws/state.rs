@@ -17,8 +17,8 @@ use super::ids::Ids;
 use super::instance::{Activity, Ec2State, GroupSettings, GroupView, Instance};
 use super::instances::Instances;
 use super::lifecycle::{Journey, LifecycleState};
-use super::operator::Published;
 use super::parameter::Parameter;
+use super::published::Published;
 use super::rate::RateLimit;
 use crate::journal::{Journal, System};
 

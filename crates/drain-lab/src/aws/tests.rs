@@ -97,7 +97,7 @@ fn a_terminate_hook_holds_the_instance_until_it_is_completed() {
                 Some((at.to_string(), *state))
             }
             Event::Ec2(Ec2Event { news: Ec2News::ActivityEnded(_), .. }) => None,
-            Event::Ec2(_) | Event::Hook(_) => panic!("{event:?}"),
+            Event::Ec2(_) | Event::Hook(_) | Event::Published(_) => panic!("{event:?}"),
         })
         .collect();
     assert_eq!(

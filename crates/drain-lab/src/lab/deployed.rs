@@ -80,7 +80,13 @@ impl Lab {
             described.visibility_timeout = hosted.settings().visibility_timeout;
             described.hosted = Some(hosted.clone());
         }
-        self.aws.change_deployed(|all| *all = deployed);
+        self.aws.change_deployed(|all| {
+            // Whoever has created other topics still has them.
+            let mut topics = std::mem::take(&mut all.topics);
+            topics.remove(TOPIC);
+            deployed.topics.append(&mut topics);
+            *all = deployed;
+        });
         deployment.aim_hooks();
         deployment
     }

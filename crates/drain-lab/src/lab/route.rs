@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::aws::{Event, Notification, NotificationTarget};
+use crate::aws::{Event, Notification, NotificationTarget, Published};
 use crate::models::TOPIC;
 
 /// A way from the account to the function.
@@ -62,6 +62,7 @@ impl Route {
         let payload = match event {
             Event::Ec2(event) if self.has_rule() => event.event_bridge_event()?,
             Event::Ec2(_) => return None,
+            Event::Published(published) => return self.carry_published(published),
             Event::Hook(notification) => match self {
                 Self::TopicToFunction => notification.sns_event(topic_of(notification)),
                 Self::TopicToQueue => notification.sns_document(topic_of(notification)),
@@ -74,6 +75,17 @@ impl Route {
         } else {
             Parcel::Invocation(payload)
         })
+    }
+
+    /// What it makes of something that somebody publishes to the topic: nothing, if it does not begin there.
+    fn carry_published(self, published: &Published) -> Option<Parcel> {
+        let (letter, topic) = (published.letter(), &published.topic);
+        match self {
+            Self::TopicToFunction => Some(Parcel::Invocation(letter.sns_event(topic))),
+            Self::TopicToQueue => Some(Parcel::Message(letter.sns_document(topic).to_string())),
+            Self::TopicToQueueRaw => Some(Parcel::Message(letter.message)),
+            Self::HookToQueue | Self::HookToFunction | Self::RuleToFunction | Self::RuleToQueue => None,
+        }
     }
 }
 

@@ -124,6 +124,28 @@ async fn a_second_function_is_refused() {
     lab.deploy(function(&lab));
 }
 
+#[tokio::test]
+async fn whoever_asks_the_account_finds_what_the_lab_hosts() {
+    let lab = lab().await;
+    lab.create_queue(QueueSettings::named("q"), EventSourceMapping::default());
+    lab.deploy(function(&lab));
+    lab.deploy_sweep(lab.sweep_function(&echo_runtime()));
+    let hosted = |lab: &Lab| {
+        let deployed = lab.aws.deployed();
+        let functions = deployed.functions.into_values().filter(|function| function.hosted.is_some());
+        let queues = deployed.queues.into_values().filter(|queue| queue.hosted.is_some());
+        let names = functions.map(|function| function.name).chain(queues.map(|queue| queue.name));
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(hosted(&lab), ["nomad-drain", "nomad-drain-sweep", "q"]);
+    assert!(lab.aws.deployed().topics.contains_key(TOPIC));
+    // A description, whole or broken, changes nothing of it, and takes away no topic of somebody else.
+    lab.aws.create_topic("arn:aws:sns:us-east-1:123456789012:ops");
+    lab.deployed_by(Route::HookToQueue).remove_permission();
+    assert_eq!(hosted(&lab), ["nomad-drain", "nomad-drain-sweep", "q"]);
+    assert!(lab.aws.deployed().topics.contains_key("arn:aws:sns:us-east-1:123456789012:ops"));
+}
+
 /// What the function was told of an instance on this route: the innermost message of everything that it got.
 async fn told(route: Route) -> Vec<Value> {
     let lab = lab().await;

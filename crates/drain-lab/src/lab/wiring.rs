@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::route::{Parcel, Route};
 use crate::aws::{Event, NotificationTarget};
 use crate::lambda::{EventSourceMapping, Lambda};
-use crate::models::follow;
+use crate::models::{TOPIC, follow};
 use crate::nomad::Nomad;
 use crate::sqs::Queue;
 
@@ -25,7 +25,7 @@ pub(super) struct Wiring {
     pub(super) route: Mutex<Option<Route>>,
     /// `EventBridge` has a rule whose target is the function, whatever the route.
     pub(super) rule: AtomicBool,
-    /// Nothing that the account announces arrives at the function.
+    /// Nothing that the account announces arrives at the function. What somebody publishes does.
     pub(super) lost: AtomicBool,
     /// How many parcels have been handed over.
     pub(super) handed_over: AtomicU64,
@@ -79,7 +79,12 @@ impl Wiring {
     }
 
     fn hand_over(&self, event: &Event) {
-        if self.lost.load(Ordering::SeqCst) {
+        let is_heard = match event {
+            Event::Hook(_) | Event::Ec2(_) => !self.lost.load(Ordering::SeqCst),
+            // Nobody is subscribed to other topics.
+            Event::Published(published) => published.topic == TOPIC,
+        };
+        if !is_heard {
             return;
         }
         let route = *self.route.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,6 +95,7 @@ impl Wiring {
             }
             (None, Event::Hook(notification)) => notification.lambda_payload().map(Parcel::Invocation),
             (None, Event::Ec2(_)) => None,
+            (None, Event::Published(_)) => Route::TopicToFunction.carry(event),
         };
         let has_rule = self.rule.load(Ordering::SeqCst) && route != Some(Route::RuleToFunction);
         let second = if has_rule { Route::RuleToFunction.carry(event) } else { None };

@@ -121,7 +121,7 @@ fn hook_messages(models: &Models) -> Vec<[Option<String>; 4]> {
     let events = models.take_events().into_iter();
     let messages = events.filter_map(|event| match event {
         Event::Hook(notification) => Some(notification.message()),
-        Event::Ec2(_) => None,
+        Event::Ec2(_) | Event::Published(_) => None,
     });
     let word = |message: &serde_json::Value, key: &str| message[key].as_str().map(str::to_owned);
     messages

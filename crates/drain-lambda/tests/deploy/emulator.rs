@@ -43,7 +43,8 @@ impl Emulator {
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", "127.0.0.1")
             .env("AWS_ENDPOINT_URL", &url)
-            // Functions inherit these. The emulator knows no lifecycle actions, and nobody wants to wait.
+            // Functions inherit these. The emulator knows no lifecycle actions, and nobody wants to wait; a stack has parameters
+            // for that.
             .env("AWS_ENDPOINT_URL_AUTO_SCALING", lab.aws_url())
             .env("AWS_ENDPOINT_URL_EC2", lab.aws_url())
             .env("POLL_INTERVAL", "200ms")
@@ -129,13 +130,19 @@ impl Emulator {
 
     /// `deploy/sam/deploy`, as an operator would call it.
     pub(crate) fn deploy(&self, stack: &str, parameters: &[&str]) {
+        self.deploy_for(stack, crate::harness::GROUP, parameters);
+    }
+
+    /// The same, for groups of other names.
+    pub(crate) fn deploy_for(&self, stack: &str, groups: &str, parameters: &[&str]) {
         let run = self
             .command(&root().join("deploy/sam/deploy"))
             .arg(stack)
             .arg(self.package())
             .arg(format!("NomadAddr={}", self.nomad_url))
             .arg(format!("NomadTokenParameter={TOKEN_PARAMETER}"))
-            .arg(format!("AutoScalingGroups={}", crate::harness::GROUP))
+            .arg(format!("AutoScalingGroups={groups}"))
+            .args(["PollInterval=200ms", "EventLinger=5s", "SweepLinger=2s"])
             .args(parameters)
             .output()
             .unwrap();

@@ -22,6 +22,9 @@ use tools::Tools;
 
 const STACK: &str = "nomad-drain";
 
+/// Names of groups may have what names of policies may not.
+const ODD_GROUP: &str = "blue workers/eu (old)";
+
 /// A client's key that is kept as a secret.
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:nomad-key-AbCdEf";
 
@@ -56,6 +59,7 @@ async fn a_stack_protects_a_group_from_its_first_minute_to_its_last() {
     everything_that_watches_is_there(&emulator);
     the_role_reads_what_it_was_given(&emulator, &emulator.output("RoleArn"));
     emulator.deploy(STACK, &["Trigger=sns", "NotifyWebhookParameter=", "NomadClientKeyParameter="]);
+    what_the_topic_cannot_deliver_is_kept(&emulator);
     by_topic(&lab, &emulator).await;
     the_sweep_finds_what_no_event_told(&lab, &emulator).await;
     told("a topic, and the sweep", began);
@@ -70,6 +74,7 @@ async fn a_stack_protects_a_group_from_its_first_minute_to_its_last() {
 
     let began = Instant::now();
     emulator.deploy(STACK, &["Trigger=eventbridge"]);
+    other_groups_do_not_reach_the_function(&emulator);
     by_rule(&lab, &emulator).await;
     told("a rule of EventBridge", began);
 
@@ -159,7 +164,9 @@ async fn the_five_steps_by_hand_work_as_they_did_with_the_older_function() {
     say("deploy tier: the five steps by hand, with this package");
     // The stack in its place: topic and hook stay as they are.
     let existing = format!("ExistingTopicArn={topic}");
-    emulator.deploy("moved", &["Trigger=sns", &existing, "CreateLifecycleHooks=false"]);
+    let groups = format!("{},{ODD_GROUP}", harness::GROUP);
+    emulator.deploy_for("moved", &groups, &["Trigger=sns", &existing, "CreateLifecycleHooks=false"]);
+    the_role_may_complete_hooks_of(&emulator, &[harness::GROUP, ODD_GROUP]);
     emulator.aws(&["lambda", "delete-function", "--function-name", "drain"]);
     let worker = ending(&lab, 2);
     emulator.aws(&[
@@ -266,6 +273,70 @@ fn the_role_reads_what_it_was_given(emulator: &Emulator, role: &str) {
     let parameter = |name: &str| format!("arn:aws:ssm:us-east-1:000000000000:parameter/{name}");
     for expected in [parameter("nomad-drain/token"), parameter("ca"), SECRET.to_owned()] {
         assert!(resources.contains(&expected.as_str()), "{expected}: {resources:?}");
+    }
+}
+
+/// The hooks of each group by its name, in a policy whose name IAM takes.
+fn the_role_may_complete_hooks_of(emulator: &Emulator, groups: &[&str]) {
+    let role = emulator.output("RoleArn");
+    let role = role.rsplit('/').next().unwrap();
+    let policies = emulator.aws(&["iam", "list-role-policies", "--role-name", role]);
+    let names = policies["PolicyNames"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+    let mut resources = Vec::new();
+    for name in names {
+        assert!(name.chars().all(|sign| sign.is_ascii_alphanumeric() || "_+=,.@-".contains(sign)), "{name}");
+        let policy = emulator.aws(&["iam", "get-role-policy", "--role-name", role, "--policy-name", name]);
+        let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap().clone();
+        let of_hooks = |one: &Value| one["Action"].to_string().contains("CompleteLifecycleAction");
+        resources.extend(
+            statements.into_iter().filter(of_hooks).map(|one| one["Resource"].as_str().unwrap().to_owned()),
+        );
+    }
+    resources.sort_unstable();
+    let mut expected: Vec<String> = groups
+        .iter()
+        .map(|group| {
+            format!(
+                "arn:aws:autoscaling:us-east-1:000000000000:autoScalingGroup:*:autoScalingGroupName/{group}"
+            )
+        })
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(resources, expected);
+}
+
+fn what_the_topic_cannot_deliver_is_kept(emulator: &Emulator) {
+    let subscriptions =
+        emulator.aws(&["sns", "list-subscriptions-by-topic", "--topic-arn", &emulator.output("TopicArn")]);
+    let subscription = subscriptions["Subscriptions"][0]["SubscriptionArn"].as_str().unwrap();
+    let attributes =
+        emulator.aws(&["sns", "get-subscription-attributes", "--subscription-arn", subscription]);
+    let redrive = attributes["Attributes"]["RedrivePolicy"].as_str().unwrap();
+    let dead_letters = emulator.output("DeadLettersUrl");
+    assert!(redrive.contains(dead_letters.rsplit('/').next().unwrap()), "{redrive}");
+}
+
+/// What `EventBridge` itself says of an event of our group, and of one of another.
+fn other_groups_do_not_reach_the_function(emulator: &Emulator) {
+    let rules = emulator.aws(&["events", "list-rules"]);
+    let of_hooks = |rule: &&Value| rule["EventPattern"].to_string().contains("aws.autoscaling");
+    let rule = rules["Rules"].as_array().unwrap().iter().find(of_hooks).unwrap();
+    for (group, expected) in [(harness::GROUP, true), ("somebody-elses", false)] {
+        let event = json!({
+            "version": "0", "id": "7bf73129-1428-4cd3-a780-95db273d1602", "account": "000000000000", "region": "us-east-1",
+            "time": "2026-08-01T10:00:00Z", "resources": [], "source": "aws.autoscaling",
+            "detail-type": "EC2 Instance-terminate Lifecycle Action",
+            "detail": {"AutoScalingGroupName": group, "LifecycleHookName": "nomad-drain-hook"},
+        });
+        let answer = emulator.aws(&[
+            "events",
+            "test-event-pattern",
+            "--event-pattern",
+            rule["EventPattern"].as_str().unwrap(),
+            "--event",
+            &event.to_string(),
+        ]);
+        assert_eq!(answer["Result"], json!(expected), "{group}: {rule}");
     }
 }
 

@@ -140,8 +140,8 @@ impl Cell {
         self.by == By::Sweep && meanwhile.starts_with("held") && self.call != "RecordLifecycleActionHeartbeat"
     }
 
-    /// Tries it. The answer is what is reported while the fault lasts, or what is wrong.
-    async fn try_it(self) -> Result<String, String> {
+    /// Tries it. The answer is what is reported while the fault lasts, and that invocation's log, or what is wrong.
+    async fn try_it(self) -> Result<Became, String> {
         let lab = lab_before(Duration::from_mins(6)).await;
         let (worker, mut variables) = self.prepare(&lab);
         let agent = lab.serve_agent(&worker).await.map_err(|error| error.to_string())?;
@@ -191,12 +191,25 @@ impl Cell {
         }
         not_too_early(&lab, &worker)?;
         match completions(&lab, &worker).len() {
-            1 => Ok(meanwhile),
+            1 => Ok(Became { told: meanwhile, log: last_words(Some(&run)).join("\n") }),
             times => Err(format!(
                 "{meanwhile}; completed {times} times: {:#?}",
                 last_words(lambda.invocations().last())
             )),
         }
+    }
+}
+
+/// What became of a cell.
+struct Became {
+    told: String,
+    log: String,
+}
+
+impl Became {
+    /// The call is not made.
+    fn none() -> Self {
+        Self { told: "—".to_owned(), log: String::new() }
     }
 }
 
@@ -261,48 +274,44 @@ async fn matrix(by: By, expected: &str) {
             let (cell, at_once) = (Cell { by, call, fault }, Arc::clone(&at_once));
             cells.spawn(async move {
                 let _permit = at_once.acquire().await;
-                let became = if cell.exists() { cell.try_it().await } else { Ok("—".to_owned()) };
+                let became = if cell.exists() { cell.try_it().await } else { Ok(Became::none()) };
                 (row, column, cell, became)
             });
         }
     }
     let mut done = cells.join_all().await;
     done.sort_by_key(|(row, column, ..)| (*row, *column));
-    let broken: Vec<String> = done
-        .iter()
-        .filter_map(|(_, _, cell, became)| {
-            Some(format!("{} × {}: {}", cell.call, cell.fault, became.as_ref().err()?))
-        })
-        .collect();
     let mut table = format!("| call | {} |\n|---|{}\n", FAULTS.join(" | "), "---|".repeat(FAULTS.len()));
     for row in done.chunks(FAULTS.len()) {
-        let cells: Vec<&str> = row.iter().map(|(.., became)| became.as_deref().unwrap_or("BROKEN")).collect();
-        let _ = writeln!(table, "| `{}` | {} |", row[0].2.call, cells.join(" | "));
+        let told = row.iter().map(|(.., became)| became.as_ref().map_or("BROKEN", |became| &became.told));
+        let _ = writeln!(table, "| `{}` | {} |", row[0].2.call, told.collect::<Vec<_>>().join(" | "));
     }
     if let Some(folder) = std::env::var_os("FAULT_MATRIX") {
         std::fs::write(std::path::Path::new(&folder).join(format!("{by:?}.md")), &table).unwrap();
     }
-    assert!(broken.is_empty(), "{}\n{table}", broken.join("\n"));
-    let changed: Vec<String> =
-        table.lines().zip(expected.lines()).flat_map(|(is, should)| different(is, should)).collect();
-    assert!(
-        changed.is_empty() && table.lines().count() == expected.lines().count(),
-        "{}\n{table}",
-        changed.join("\n")
-    );
+    let rows = expected.lines().skip(2).map(|line| line.trim_matches(['|', ' ']).split(" | ").skip(1));
+    let expected: Vec<&str> = rows.flatten().collect();
+    assert_eq!(expected.len(), done.len(), "{table}");
+    let wrong: Vec<String> = done
+        .iter()
+        .zip(expected)
+        .filter_map(|((_, _, cell, became), should)| match became {
+            Ok(became) if is_as_told(&became.told, should) => None,
+            Ok(Became { told, log }) => {
+                Some(format!("{} × {}: {told}, and should be {should}\n{log}", cell.call, cell.fault))
+            }
+            Err(broken) => Some(format!("{} × {}: {broken}", cell.call, cell.fault)),
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}\n{table}", wrong.join("\n"));
 }
 
-/// The cells of a row that are of another kind than they should be. The exact reason can depend on how far the
-/// invocation got: a machine that is busy may leave to the next one what a fast machine finishes. Where chance decides
-/// in any case, the table says `this or that`.
-fn different(is: &str, should: &str) -> Vec<String> {
-    let call = is.split(" | ").next().unwrap_or_default();
-    let pairs = is.split(" | ").zip(should.split(" | "));
-    let differ = pairs.filter(|(is, should)| {
-        let is = kind(is);
-        !should.split(" or ").map(kind).any(|should| is == should || (is, should) == ("begun", "released"))
-    });
-    differ.map(|(is, should)| format!("{call}: {is}, and should be {should}")).collect()
+/// Whether a cell is of the kind that it should be. The exact reason can depend on how far the invocation got: a machine
+/// that is busy may leave to the next one what a fast machine finishes. Where chance decides in any case, the table says
+/// `this or that`.
+fn is_as_told(is: &str, should: &str) -> bool {
+    let is = kind(is);
+    should.split(" or ").map(kind).any(|should| is == should || (is, should) == ("begun", "released"))
 }
 
 fn kind(told: &str) -> &str {
@@ -310,7 +319,7 @@ fn kind(told: &str) -> &str {
         Some("drain_started" | "left_to_hook") => "begun",
         _ if told.contains("released") => "released",
         Some(word @ ("error" | "held" | "nothing" | "completed")) => word,
-        _ => told.trim_end_matches(" |"),
+        _ => told,
     }
 }
 

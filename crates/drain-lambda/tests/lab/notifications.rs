@@ -23,6 +23,7 @@ async fn with_webhook() -> (Lab, Webhook) {
     let lab = lab().await;
     let webhook = Webhook::start().await.unwrap();
     lab.aws.put_parameter(ADDRESS, ParameterType::SecureString, &webhook.address());
+    lab.aws.create_topic(TOPIC);
     (lab, webhook)
 }
 

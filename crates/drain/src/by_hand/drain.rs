@@ -6,7 +6,7 @@ use drain_core::ids::InstanceId;
 use drain_core::observation::{Cause, Errand, Hold, Member, Origin, Target};
 use drain_core::reason::{Outcome, Reason};
 
-use super::{ByHand, HandError, hook, looks};
+use super::{ByHand, HandError, Wishes, hook, looks};
 use crate::config::Config;
 use crate::reconcile::Rules;
 use crate::report::ReportEntry;
@@ -25,23 +25,25 @@ const NOT_DRAINED: &str = "not_drained";
 pub struct Drained {
     /// One for each of its nodes, or one if it has none.
     pub entries: Vec<ReportEntry>,
+    /// Whether nothing but a plan was asked for.
+    only_planned: bool,
 }
 
 impl Drained {
-    /// Whether everything that was asked for has happened, or would.
+    /// Whether everything that was asked for has happened. With `DRY_RUN` on, a drain has not.
     pub fn is_done(&self) -> bool {
         let done = |entry: &ReportEntry| {
-            entry.outcome == DRAINED
-                || entry.outcome == Outcome::Completed.as_str()
-                || entry.reason == Reason::DryRun.as_str()
+            [DRAINED, Outcome::Completed.as_str(), Outcome::Abandoned.as_str()].contains(&entry.outcome)
+                || self.only_planned && entry.reason == Reason::DryRun.as_str()
         };
         !self.entries.is_empty() && self.entries.iter().all(done)
     }
 }
 
 /// Drains the nodes of an instance, and waits until every allocation has stopped or nothing can change any more. With
-/// `completes`, the lifecycle action that holds the instance is kept alive meanwhile and completed at the end; without it,
-/// the hook, if there is one, is left to others. Dropping this leaves the drain running.
+/// `completes`, the lifecycle action that holds the instance is kept alive meanwhile and completed at the end, unless work has
+/// outlived its deadline: [`release`](super::release()) with force is for that. Without it, the hook, if there is one, is left to
+/// others. Dropping this leaves the drain running.
 pub async fn drain<W: World>(
     account: &W::Account,
     sites: &[Site<'_, W>],
@@ -50,13 +52,18 @@ pub async fn drain<W: World>(
     completes: bool,
     by_hand: ByHand,
 ) -> Result<Drained, HandError> {
+    let Wishes { dry_run: only_planned, despite_pause, .. } = by_hand.wishes;
     let looks = looks(account.now(), config.poll_interval, false, by_hand);
     let became = if completes {
-        let (place, asked) = hook::held(account, sites, config, &looks, instance).await?;
-        let Some(site) = sites.get(place) else { return Ok(Drained { entries: Vec::new() }) };
+        let (place, mut asked) = hook::held(account, sites, config, &looks, instance).await?;
+        let Some(site) = sites.get(place) else { return Ok(Drained { entries: Vec::new(), only_planned }) };
         let mut policy = site.policy(&looks);
         // Somebody goes on looking until the end: us.
         policy.sweep = true;
+        // The tag of a group is a pause like the other one.
+        for hold in asked.iter_mut().filter_map(|one| one.hold.as_mut()) {
+            hold.paused &= !despite_pause;
+        }
         let rules = Rules { policy: &policy, looks: &looks, cluster: site.cluster.name() };
         see_through(site.world, &rules, asked).await
     } else {
@@ -78,11 +85,13 @@ pub async fn drain<W: World>(
     for one in became {
         entries.extend(one.map_err(|error: Rc<_>| HandError::Failed(error))?);
     }
-    if !completes {
-        // Nothing was completed: the words are those of a hook that is.
-        for entry in entries.iter_mut().filter(|entry| entry.outcome == Outcome::Completed.as_str()) {
+    for entry in &mut entries {
+        // Nothing was completed there: the words are those of a hook that is.
+        if entry.reason == Reason::DrainTimeout.as_str() {
+            entry.outcome = NOT_DRAINED;
+        } else if !completes && entry.outcome == Outcome::Completed.as_str() {
             entry.outcome = if entry.reason == Reason::Drained.as_str() { DRAINED } else { NOT_DRAINED };
         }
     }
-    Ok(Drained { entries })
+    Ok(Drained { entries, only_planned })
 }

@@ -4,9 +4,8 @@ use drain_core::decide::{Action, Decision};
 use drain_core::ids::{HookName, InstanceId};
 use drain_core::observation::{Nodes, Sight};
 use drain_core::policy::ActionResult;
-use drain_core::reason::Reason;
 
-use super::{HandError, Seen, hook, only_looking};
+use super::{HandError, Seen, hook, lets_go_of_work, only_looking};
 use crate::config::Config;
 use crate::reconcile::Rules;
 use crate::sites::Site;
@@ -29,6 +28,8 @@ pub enum Release {
         why: Refusal,
         /// What was seen.
         seen: Box<Seen>,
+        /// What has kept us from seeing more.
+        problems: Vec<String>,
     },
 }
 
@@ -63,7 +64,7 @@ pub async fn release<W: World>(
         for one in look_at(site.world, &rules, asked).await {
             let one = one.map_err(HandError::Failed)?;
             if let Some(why) = refusal(&one) {
-                return Ok(Release::Refused { why, seen: Box::new(one) });
+                return Ok(Release::Refused { why, seen: Box::new(one), problems: looks.warned.told() });
             }
             seen = Some(Box::new(one));
         }
@@ -82,10 +83,7 @@ pub async fn release<W: World>(
 
 /// What speaks against a release.
 fn refusal(seen: &Seen) -> Option<Refusal> {
-    // The function lets go of work that outlives its deadline, as its policy says. Whoever releases by hand has not said so.
-    if let Decision::Act(Action::Complete { reason, .. }) = seen.decision
-        && reason != Reason::DrainTimeout
-    {
+    if matches!(seen.decision, Decision::Act(Action::Complete { .. })) && !lets_go_of_work(&seen.decision) {
         return None;
     }
     match &seen.observation.nodes {

@@ -46,6 +46,7 @@ impl Error {
                 "NOMAD_TOKEN_SECRET takes the secret's name or ARN, followed by # and the key.".to_owned()
             }
             Self::StoredValueUnavailable { source: AwsError::NoCredentials { .. }, .. }
+            | Self::AutoScaling { source: AwsError::NoCredentials { .. }, .. }
             | Self::IdentityUnavailable(AwsError::NoCredentials { .. }) => {
                 "Lambda sets the credentials of the function's role; elsewhere they have to be set.".to_owned()
             }

@@ -38,6 +38,7 @@ use gate::Gate;
 pub use kept::Kept;
 pub use lookup::NamedNode;
 use retry::Patience;
+pub(crate) use retry::RETRIES;
 
 /// One cluster's world during one invocation.
 #[derive(Debug)]

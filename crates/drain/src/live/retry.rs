@@ -10,6 +10,9 @@ use super::Budget;
 use super::gate::{Gate, Place};
 use crate::error::{Causes, Error};
 
+/// What the lines of the log about calls that are tried again belong to.
+pub(crate) const RETRIES: &str = module_path!();
+
 /// How often a server is asked that refuses the connection: for the second or two in which it may be starting again.
 const TRIES_AT_A_CLOSED_DOOR: u32 = 5;
 

@@ -8,7 +8,8 @@ use drain_core::observation::{Errand, Hold, Member, Node, Nodes, Observation, Ob
 use drain_core::policy::Policy;
 use jiff::Timestamp;
 
-use super::{Rules, words};
+use super::words::{self, Tense};
+use super::{Rules, note};
 use crate::by_hand::Seen;
 use crate::error::Error;
 use crate::world::World;
@@ -135,10 +136,18 @@ impl<'a, W: World> Case<'a, W> {
         true
     }
 
+    /// A failure in the log, while the loop goes on. Whoever looks on is told of it with the look: in the log they would have it
+    /// once more at every look of an outage.
+    pub(super) fn note(&self, error: &Error, doing: &str) {
+        if self.rules.looks.by_hand.is_none() {
+            note(error, doing);
+        }
+    }
+
     /// What somebody at a terminal is shown of this look.
-    pub(super) fn shown(&self, decision: Decision) -> Seen {
+    pub(super) fn shown(&self, decision: Decision, tense: Tense) -> Seen {
         let now = self.world.now();
-        let why = words::decided(&self.seen, &decision, self.failure.as_ref(), self.policy());
+        let why = words::decided(&self.seen, &decision, self.failure.as_ref(), self.policy(), tense);
         Seen {
             cluster: self.rules.cluster.map(str::to_owned),
             observation: self.seen.clone(),

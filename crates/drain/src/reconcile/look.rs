@@ -45,7 +45,7 @@ impl<W: World> Case<'_, W> {
                 if !self.rules.looks.sweeping && !self.has_begun() && !error.is_transient() {
                     return Err(error);
                 }
-                note(&error, "the nodes of the instance could not be read");
+                self.note(&error, "the nodes of the instance could not be read");
                 self.seen.nodes = Nodes::Unknown(error.obstacle());
                 self.failure = Some(error);
             }
@@ -141,7 +141,9 @@ impl<W: World> Case<'_, W> {
         let all = self.rules.looks.by_hand.is_some();
         for seen in nodes.iter_mut().filter(|seen| all || seen.node.asks_for_allocations()) {
             if let Err(error) = what_runs(self.world, &self.seen.target.instance, seen).await {
-                note(&error, "the allocations could not be read");
+                if !all {
+                    note(&error, "the allocations could not be read");
+                }
                 seen.allocations = Allocations::Unknown(error.obstacle());
                 self.failure = Some(error);
             }
@@ -158,7 +160,7 @@ impl<W: World> Case<'_, W> {
         match self.world.sight().await {
             Ok(sight) => self.seen.sight = sight,
             Err(error) => {
-                note(&error, "what the token may see could not be found out");
+                self.note(&error, "what the token may see could not be found out");
                 self.failure = Some(error);
             }
         }

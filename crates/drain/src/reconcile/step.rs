@@ -159,6 +159,7 @@ impl<W: World> Case<'_, W> {
 
     /// One heartbeat. One that does not get through is not tried again at once: the next look sends another.
     async fn heartbeat(&mut self) -> Option<Vec<ReportEntry>> {
+        let late = self.world.now() >= self.time_left();
         let hold = self.seen.hold.as_ref()?;
         let urgency = urgency(&self.seen, hold, self.world.now());
         let outcome = self.world.account().heartbeat(&self.seen.target, urgency).await;
@@ -177,8 +178,13 @@ impl<W: World> Case<'_, W> {
             Err(error) => {
                 note(&error, "the heartbeat did not get through");
                 // What will not pass is not tried again by this invocation.
-                hold.heartbeats_failed = !error.is_transient();
+                hold.heartbeats_failed = late || !error.is_transient();
                 self.tell(What::HeartbeatFailed);
+                if late {
+                    // A call that had next to no time says nothing of Auto Scaling: what took the time is told.
+                    self.fresh = true;
+                    return None;
+                }
                 let next = self.next_attempt();
                 if next > self.time_left() {
                     return Some(self.unavailable());

@@ -43,12 +43,19 @@ struct Scripted {
     denied: Cell<bool>,
     /// The node goes down while its allocations are read.
     falls_silent: Cell<bool>,
+    /// Reads of the node fail, and so late.
+    hangs_until: Cell<Option<Timestamp>>,
     /// The instance's state, if Auto Scaling is asked.
     state: Cell<&'static str>,
 }
 
 fn noon() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+/// When the invocation has no time left.
+fn the_end() -> Timestamp {
+    noon() + SignedDuration::from_secs(59)
 }
 
 fn instance() -> InstanceId {
@@ -87,6 +94,7 @@ impl Scripted {
             stale_reads: Cell::default(),
             denied: Cell::default(),
             falls_silent: Cell::default(),
+            hangs_until: Cell::default(),
             state: Cell::new("InService"),
         }
     }
@@ -145,6 +153,10 @@ impl World for Scripted {
 
     async fn node(&self, _instance: &InstanceId, _id: &NodeId) -> Result<Option<Node>, Error> {
         self.call("GET");
+        if let Some(late) = self.hangs_until.get() {
+            self.now.set(late);
+            return Err(lost());
+        }
         let stale = self.stale_reads.get();
         self.stale_reads.set(stale.saturating_sub(1));
         Ok(Some(if stale > 0 { idle_node() } else { self.node.borrow().clone() }))
@@ -221,7 +233,16 @@ impl Account for Scripted {
 
     async fn heartbeat(&self, _target: &Target, _urgency: Urgency) -> Result<(), Error> {
         self.call("HEARTBEAT");
-        Ok(())
+        if self.now.get() >= the_end() {
+            return Err(Error::OutOfTime);
+        }
+        if self.hangs_until.get().is_none() {
+            return Ok(());
+        }
+        let address = "autoscaling.eu-west-1.amazonaws.com:443".to_owned();
+        let source = HttpError::TimedOut { address, after: Duration::from_millis(300) };
+        let operation = "autoscaling:RecordLifecycleActionHeartbeat".to_owned();
+        Err(Error::AutoScaling { group: None, source: AwsError::NoAnswer { operation, source } })
     }
 
     async fn complete(&self, _target: &Target, _result: ActionResult) -> Result<(), Error> {
@@ -269,7 +290,7 @@ async fn run(world: &Scripted, hold: Option<Hold>) -> Result<Vec<ReportEntry>, E
         sweeping: false,
         poll_interval: SignedDuration::from_secs(5),
         linger_until: noon() + SignedDuration::from_secs(55),
-        ends: noon() + SignedDuration::from_secs(59),
+        ends: the_end(),
         warned: Warned::default(),
         chronicle: Rc::default(),
         by_hand: None,
@@ -418,6 +439,17 @@ async fn what_servers_give_up_while_we_read_is_no_end_of_it() {
     assert_eq!(entries[0].outcome, "left_to_hook");
     assert!(entries[0].message.contains("missed its heartbeats"), "{}", entries[0].message);
     assert!(!world.calls.borrow().contains(&"COMPLETE"));
+}
+
+#[tokio::test]
+async fn a_heartbeat_for_which_no_time_was_left_does_not_hide_what_took_it() {
+    for late in [the_end() - SignedDuration::from_secs(2), the_end()] {
+        let world = Scripted::new(&[Post::Accepted]);
+        world.hangs_until.set(Some(late));
+        let entries = run(&world, Some(Hold::default())).await.unwrap();
+        assert_eq!((entries[0].outcome, entries[0].reason), ("drain_started", "nomad_unreachable"));
+        assert_eq!(*world.calls.borrow(), ["POST", "GET", "HEARTBEAT"]);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! What the log and the result say, in words.
 
-use drain_core::decide::{Action, Decision, DrainRequest, plan};
+use std::collections::BTreeMap;
+
+use drain_core::decide::{Action, Decision, DrainRequest};
 use drain_core::observation::{Errand, Nodes, Observation};
 use drain_core::policy::Policy;
 use drain_core::reason::{Outcome, Reason};
@@ -11,7 +13,7 @@ use crate::error::{Causes, Error};
 /// The statement that a token's policy lacks if it does not see every allocation.
 pub(crate) const READ_JOB: &str = r#"namespace "*" { capabilities = ["read-job"] }"#;
 
-/// Allocations that are named before the rest is only counted.
+/// Jobs that are named before the rest of the allocations is only counted.
 const NAMED: usize = 5;
 
 /// A drain of ours that Nomad has accepted.
@@ -194,9 +196,18 @@ pub fn explain(seen: &Observation, policy: &Policy, now: Timestamp, decision: &D
     match decision {
         Decision::Act(Action::Drain(request)) => drain_posted(seen, request, policy, now),
         Decision::Act(_) | Decision::Wait { .. } | Decision::Finish(_) => {
-            decided(seen, decision, None, policy)
+            decided(seen, decision, None, policy, Tense::Would)
         }
     }
+}
+
+/// Whether a step is told by somebody who takes it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Tense {
+    /// It is being taken.
+    Now,
+    /// It is not: it would be.
+    Would,
 }
 
 /// A decision, for somebody who looks on.
@@ -205,38 +216,55 @@ pub(super) fn decided(
     decision: &Decision,
     failure: Option<&Error>,
     policy: &Policy,
+    tense: Tense,
 ) -> String {
     match decision {
-        Decision::Act(action) => step(seen, action),
+        Decision::Act(action) => step(seen, action, tense),
         Decision::Wait { why, .. } | Decision::Finish(why) => describe(seen, *why, failure, policy),
     }
 }
 
 /// What would be done if it were not for `DRY_RUN`.
 fn planned(seen: &Observation, policy: &Policy) -> String {
-    match plan(seen, policy, seen.first_look) {
-        Decision::Act(action) => step(seen, &action),
-        Decision::Wait { .. } | Decision::Finish(_) => {
-            format!("nothing would be done about {}", seen.target.instance)
-        }
+    match super::first_step(seen, policy, seen.first_look) {
+        Decision::Act(action) => step(seen, &action, Tense::Would),
+        Decision::Wait { why, .. } | Decision::Finish(why) => format!(
+            "nothing but a heartbeat would come of this look at {}: {}",
+            seen.target.instance,
+            describe(seen, why, None, policy)
+        ),
     }
 }
 
-/// A step that is not taken yet.
-fn step(seen: &Observation, action: &Action) -> String {
+/// A step.
+fn step(seen: &Observation, action: &Action, tense: Tense) -> String {
     let instance = &seen.target.instance;
+    let is = match tense {
+        Tense::Now => "is",
+        Tense::Would => "would be",
+    };
     match action {
-        Action::Drain(request) => format!(
-            "node {} of {instance} would be drained, and its allocations would have {} to leave",
-            node_named(seen, request),
-            rounded(request.spec.deadline.max(SignedDuration::ZERO)),
-        ),
-        Action::MakeIneligible(node) => format!("node {node} of {instance} would be made ineligible"),
-        Action::GiveBack { node, .. } => format!("node {node} of {instance} would take work again"),
-        Action::Purge(node) => format!("node {node} of {instance} would be purged"),
-        Action::Heartbeat => format!("a heartbeat would be sent for {instance}"),
+        Action::Drain(request) => {
+            let (name, left) =
+                (node_named(seen, request), rounded(request.spec.deadline.max(SignedDuration::ZERO)));
+            match tense {
+                Tense::Now => {
+                    format!("node {name} of {instance} drains; its allocations have {left} to leave")
+                }
+                Tense::Would => format!(
+                    "node {name} of {instance} would be drained, and its allocations would have {left} to leave"
+                ),
+            }
+        }
+        Action::MakeIneligible(node) => format!("node {node} of {instance} {is} made ineligible"),
+        Action::GiveBack { node, .. } => match tense {
+            Tense::Now => format!("node {node} of {instance} takes work again"),
+            Tense::Would => format!("node {node} of {instance} would take work again"),
+        },
+        Action::Purge(node) => format!("node {node} of {instance} {is} purged"),
+        Action::Heartbeat => format!("a heartbeat {is} sent for {instance}"),
         Action::Complete { result, reason } => format!(
-            "the lifecycle action of {instance} would be completed with {} ({})",
+            "the lifecycle action of {instance} {is} completed with {} ({})",
             result.as_str(),
             reason.as_str()
         ),
@@ -257,20 +285,24 @@ pub(super) fn missing_permission(error: &Error) -> Option<String> {
 fn running(seen: &Observation, policy: &Policy) -> Option<String> {
     let Nodes::Known(nodes) = &seen.nodes else { return None };
     let counted = nodes.iter().filter_map(|node| node.counted(policy.ignore_system_jobs));
-    let jobs: Vec<String> = counted
-        .flatten()
-        .map(|allocation| format!("{} ({})", allocation.job, allocation.namespace))
-        .collect();
-    if jobs.is_empty() {
-        return None;
+    // In an order of ours: that of Nomad's answers changes from look to look, and what is said again is no news.
+    let mut jobs: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for allocation in counted.flatten() {
+        *jobs.entry((&allocation.job, &allocation.namespace)).or_default() += 1;
     }
-    let more = jobs.len().saturating_sub(NAMED);
-    let named = jobs.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let all: usize = jobs.values().sum();
+    let more: usize = jobs.values().skip(NAMED).sum();
+    let name = |((job, namespace), count): (&(&str, &str), &usize)| match count {
+        1 => format!("{job} ({namespace})"),
+        count => format!("{count} × {job} ({namespace})"),
+    };
+    let named = jobs.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
     let named = if more > 0 { format!("{named} and {more} more") } else { named };
-    Some(match jobs.len() {
-        1 => format!("1 allocation still runs: {named}"),
-        count => format!("{count} allocations still run: {named}"),
-    })
+    match all {
+        0 => None,
+        1 => Some(format!("1 allocation still runs: {named}")),
+        all => Some(format!("{all} allocations still run: {named}")),
+    }
 }
 
 fn names(seen: &Observation) -> Option<String> {

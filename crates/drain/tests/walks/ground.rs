@@ -151,7 +151,8 @@ impl Ground {
                         self.inbox.borrow_mut().push(Mail { payload, deliveries: 0, announces });
                     }
                 }
-                Event::Hook(_) => {}
+                // Nobody publishes anything in a walk.
+                Event::Hook(_) | Event::Published(_) => {}
             }
         }
     }

@@ -65,10 +65,19 @@ locals {
     contains(keys(local.given), "NOMAD_TOKEN_SECRET") || length(local.in.stored_value_arns) > 0
     || anytrue([for place in local.places : can(regex("^arn:[^:]+:secretsmanager:", place))])
   )
-  in_vpc     = length(local.in.subnet_ids) > 0
-  asks_ec2   = lookup(local.given, "NODE_LOOKUP", "auto") != "server"
-  logs_in    = contains(keys(local.given), "NOMAD_AUTH_METHOD")
-  every      = length(local.in.auto_scaling_groups) == 0 ? ["*"] : local.in.auto_scaling_groups
+  in_vpc   = length(local.in.subnet_ids) > 0
+  asks_ec2 = lookup(local.given, "NODE_LOOKUP", "auto") != "server"
+  logs_in  = contains(keys(local.given), "NOMAD_AUTH_METHOD")
+  every    = length(local.in.auto_scaling_groups) == 0 ? ["*"] : local.in.auto_scaling_groups
+
+  # Then the function acts on groups with the tag and on no others. Without the sweep it acts on every hook that reaches it, and a
+  # document of clusters may name groups that have no tag.
+  only_tagged = length(local.in.auto_scaling_groups) == 0 && local.in.sweep && !contains(keys(local.given), "CLUSTERS_PARAMETER")
+  # As the function reads the tag: any value but these. A key that is not there is not equal to anything, hence Null.
+  tagged = {
+    Null                      = { "autoscaling:ResourceTag/nomad-drain" = "false" }
+    StringNotEqualsIgnoreCase = { "autoscaling:ResourceTag/nomad-drain" = ["off", "false"] }
+  }
   is_written = { for entry in local.actions : entry.action => entry.resource != "*" }
 
   statements = [for statement in [
@@ -104,6 +113,7 @@ locals {
       contains(statement.actions, "sts:GetWebIdentityToken") ? {
         Condition = { "ForAllValues:StringEquals" = { "sts:IdentityTokenAudience" = [lookup(local.given, "NOMAD_AUTH_AUDIENCE", "")] } }
       } : {},
+      local.only_tagged && contains(statement.actions, "autoscaling:CompleteLifecycleAction") ? { Condition = local.tagged } : {},
     )]
   }
 
@@ -134,6 +144,11 @@ output "heartbeat_timeout" {
 output "needed_heartbeat_timeout" {
   description = "What it has to be, even where a hook cannot be that patient."
   value       = local.needed
+}
+
+output "rule_groups" {
+  description = "The groups that EventBridge's rule names; none if one of them is a glob, or if they are more than six: a pattern has 2,048 characters, and room for six names of the longest kind."
+  value       = length(local.in.auto_scaling_groups) > 6 || anytrue([for group in local.in.auto_scaling_groups : can(regex("[*?]", group))]) ? [] : local.in.auto_scaling_groups
 }
 
 output "unknown_variables" {

@@ -143,3 +143,53 @@ run "the_derived_token_parameter_may_be_read" {
     error_message = "NODE_LOOKUP=server asks EC2 nothing"
   }
 }
+
+run "without_names_only_hooks_of_groups_with_the_tag_may_be_completed" {
+  variables {
+    inputs = merge(var.inputs, { auto_scaling_groups = [] })
+  }
+  assert {
+    condition = [for statement in output.policy.Statement : lookup(statement, "Condition", null) if contains(statement.Action, "autoscaling:CompleteLifecycleAction")] == [{
+      Null                      = { "autoscaling:ResourceTag/nomad-drain" = "false" }
+      StringNotEqualsIgnoreCase = { "autoscaling:ResourceTag/nomad-drain" = ["off", "false"] }
+    }]
+    error_message = jsonencode(output.policy)
+  }
+}
+
+run "groups_that_are_named_need_no_tag" {
+  assert {
+    condition     = alltrue([for statement in output.policy.Statement : lookup(statement, "Condition", null) == null])
+    error_message = jsonencode(output.policy)
+  }
+}
+
+run "without_a_sweep_nobody_asks_for_the_tag" {
+  variables {
+    inputs = merge(var.inputs, { auto_scaling_groups = [], sweep = false, trigger = "sns" })
+  }
+  assert {
+    condition     = alltrue([for statement in output.policy.Statement : lookup(statement, "Condition", null) == null])
+    error_message = jsonencode(output.policy)
+  }
+}
+
+run "the_rule_names_groups_and_no_globs" {
+  variables {
+    inputs = merge(var.inputs, { auto_scaling_groups = ["workers", "batch-*"] })
+  }
+  assert {
+    condition     = length(output.rule_groups) == 0
+    error_message = "a pattern of EventBridge compares whole names"
+  }
+}
+
+run "the_rule_names_no_more_groups_than_it_has_room_for" {
+  variables {
+    inputs = merge(var.inputs, { auto_scaling_groups = [for number in range(7) : "workers-${number}"] })
+  }
+  assert {
+    condition     = length(output.rule_groups) == 0
+    error_message = "a pattern has 2,048 characters, and room for six names of the longest kind"
+  }
+}

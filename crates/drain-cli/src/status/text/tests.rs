@@ -165,6 +165,22 @@ fn long_names_are_cut_in_a_table_and_shown_in_full_elsewhere() {
 }
 
 #[test]
+fn what_needs_attention_comes_first_and_groups_stay_together() {
+    let group = |name: &str, row: Row| Row { auto_scaling_group: Some(name.to_owned()), ..row };
+    let warned = Row { attention: Attention::Warning, ..draining(5) };
+    let younger = Row { held_since: Some(today("15:00:00")), ..draining(6) };
+    let mut rows = vec![group("api", draining(4)), younger, warned];
+    rows.extend(troubled());
+
+    super::super::view::sort(&mut rows, moment(NOW));
+
+    let order: Vec<&str> =
+        rows.iter().map(|row| row.instance_id.trim_start_matches("i-0123456789abcde")).collect();
+    // batch: an error and a warning; workers: an error, a warning, and those that are held for longest; api has nothing.
+    assert_eq!(order, ["07", "08", "03", "05", "01", "02", "06", "04"]);
+}
+
+#[test]
 fn every_width_is_kept() {
     for width in 20..200 {
         assert_fits(&drawn(&seen(view(troubled())), width), width);

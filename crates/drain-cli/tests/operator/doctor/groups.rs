@@ -1,7 +1,7 @@
 //! Groups, hooks, and their times.
 
 use drain_lab::aws::{ActionResult, LifecycleHook, OPERATOR, Transition};
-use drain_lab::lab::{HOOK, Route};
+use drain_lab::lab::HOOK;
 
 use super::{Clinic, Examination, FUNCTION};
 use crate::stage::{GROUP, Ran};
@@ -122,21 +122,4 @@ async fn what_abandon_does_depends_on_the_group() {
     clinic.deployment.change_hook(GROUP, |hook| hook.default_result = ActionResult::Continue);
     clinic.deployment.set_variable("ON_DRAIN_TIMEOUT", "abandon");
     clinic.examine().await.complains_of(&["abandon-ends-instances"], 0);
-}
-
-#[tokio::test]
-async fn by_each_way_everything_is_right() {
-    for route in [
-        Route::TopicToQueue,
-        Route::TopicToQueueRaw,
-        Route::HookToQueue,
-        Route::HookToFunction,
-        Route::RuleToFunction,
-        Route::RuleToQueue,
-    ] {
-        let clinic = Clinic::by(route).await;
-        let examined = clinic.examine().await;
-        assert!(examined.complaints().is_empty(), "{route:?}: {:#?}", examined.findings);
-        assert_eq!(examined.status, 0);
-    }
 }

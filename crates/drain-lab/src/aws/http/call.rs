@@ -38,18 +38,12 @@ impl Call {
             Some(("AWSEvents", operation)) => (Service::Events, operation),
             Some(_) | None => return Err((Service::Ssm, Service::Ssm.unknown(target))),
         };
-        let malformed = || (service, ApiError::new(400, "SerializationException", ""));
-        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return Err(malformed()) };
+        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+            return Err((service, ApiError::new(400, "SerializationException", "")));
+        };
         let mut parameters = BTreeMap::new();
         for (name, value) in fields {
-            if let Value::Array(items) = value {
-                // As if the list had come in a form.
-                for (number, item) in (1..).zip(items) {
-                    parameters.insert(format!("{name}.{number}"), text(item).ok_or_else(malformed)?);
-                }
-            } else if value != Value::Null {
-                parameters.insert(name, text(value).ok_or_else(malformed)?);
-            }
+            flatten(name, value, &mut parameters);
         }
         Ok(Self { service, operation: operation.to_owned(), parameters })
     }
@@ -117,6 +111,12 @@ impl Call {
         })
     }
 
+    /// The members of a list of structures, in order: each by its prefix, with a dot at the end.
+    pub(super) fn structures(&self, name: &str) -> Vec<String> {
+        let prefixes = (1..).map(|number: usize| format!("{name}.{number}."));
+        prefixes.take_while(|prefix| self.parameters.keys().any(|key| key.starts_with(prefix))).collect()
+    }
+
     /// The members of a list, in order: `InstanceIds.member.1`, `InstanceIds.member.2`, …
     pub(super) fn list<'a>(&'a self, name: &str) -> Vec<&'a str> {
         (1..).map_while(|number: usize| self.get(&format!("{name}.{number}"))).collect()
@@ -131,18 +131,30 @@ impl Call {
     pub(super) fn action(&self) -> String {
         let operation = match (self.service, self.operation.as_str()) {
             (Service::Lambda, "Invoke") => "InvokeFunction",
+            // (Amazon SQS Developer Guide, "Amazon SQS API permissions: Actions and resource reference".)
+            (Service::Sqs, "SendMessageBatch") => "SendMessage",
             (_, operation) => operation,
         };
         format!("{}:{operation}", self.service.action_prefix())
     }
 }
 
-/// A simple value as text.
-fn text(value: Value) -> Option<String> {
+/// Notes a value of a JSON document as if it had come in a form: `Entries.1.MessageBody`.
+fn flatten(name: String, value: Value, parameters: &mut BTreeMap<String, String>) {
     match value {
-        Value::String(text) => Some(text),
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        Value::Null => {}
+        Value::String(text) => _ = parameters.insert(name, text),
+        Value::Bool(_) | Value::Number(_) => _ = parameters.insert(name, value.to_string()),
+        Value::Array(items) => {
+            for (number, item) in (1..).zip(items) {
+                flatten(format!("{name}.{number}"), item, parameters);
+            }
+        }
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                flatten(format!("{name}.{field}"), value, parameters);
+            }
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Lambda's REST API: what a function is configured to do, who may invoke it, and its invocation. (AWS Lambda API
-//! Reference.)
+//! Reference; the service model `lambda/2015-03-31` of botocore 1.44.)
 
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,10 @@ use crate::lambda::Outcome;
 /// When everything was last changed; nobody asks the lab for it.
 const LAST_MODIFIED: &str = "2026-01-01T00:00:00.000+0000";
 
+/// What Lambda says when a function runs as often at once as it may; when calls come too fast, it says so without the
+/// capital and the full stop. (alexcasalboni/aws-lambda-power-tuning, issue 133, beside fyoorer/ShadowClone, issue 25.)
+const TOO_MANY_RUNS: &str = "Rate Exceeded.";
+
 pub(super) fn answer(aws: &Aws, call: &Call) -> Result<String, ApiError> {
     match call.operation.as_str() {
         "GetFunctionConfiguration" => get_function_configuration(aws, call),
@@ -23,14 +27,21 @@ pub(super) fn answer(aws: &Aws, call: &Call) -> Result<String, ApiError> {
     }
 }
 
-/// An error: its type is in the header `x-amzn-errortype`.
+/// An error: its type is in the header `x-amzn-errortype`. Whether the text is called `message` or `Message` is a matter
+/// of the error's shape.
 pub(super) fn error(error: &ApiError) -> String {
     match error.code {
         "TooManyRequestsException" => {
-            json!({"Type": "User", "message": error.message, "Reason": "CallerRateLimitExceeded"})
+            let reason = if error.message == TOO_MANY_RUNS {
+                "ReservedFunctionConcurrentInvocationLimitExceeded"
+            } else {
+                "CallerRateLimitExceeded"
+            };
+            json!({"Type": "User", "message": error.message, "Reason": reason})
         }
+        "InvalidRequestContentException" => json!({"Type": "User", "message": error.message}),
         "AccessDeniedException" => json!({"Message": error.message}),
-        _ => json!({"Type": "User", "Message": error.message}),
+        _ => json!({"Type": if error.status < 500 { "User" } else { "Service" }, "Message": error.message}),
     }
     .to_string()
 }
@@ -147,7 +158,7 @@ pub(super) async fn invoke(aws: &Aws, call: &Call) -> Result<Response, ApiError>
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let hosted = function.hosted.ok_or_else(|| {
-        ApiError::new(502, "ServiceException", "the lab describes this function, and hosts none of this name")
+        ApiError::new(500, "ServiceException", "the lab describes this function, and hosts none of this name")
     })?;
     if kind == "Event" {
         let request_id = hosted.invoke_async(payload);
@@ -163,7 +174,7 @@ pub(super) async fn invoke(aws: &Aws, call: &Call) -> Result<Response, ApiError>
             let failed = (HeaderName::from_static("x-amz-function-error"), "Unhandled");
             Ok(([version, json, failed], [request_id], payload.to_string()).into_response())
         }
-        Outcome::Throttled => Err(call.service.throttled()),
+        Outcome::Throttled => Err(ApiError { message: TOO_MANY_RUNS.to_owned(), ..call.service.throttled() }),
     }
 }
 

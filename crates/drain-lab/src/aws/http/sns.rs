@@ -1,10 +1,12 @@
 //! SNS's query protocol: publishing, and what there is to know about a topic. (Amazon SNS API Reference.)
 
+use std::sync::Arc;
+
 use super::call::Call;
 use super::xml;
 use crate::aws::deployed::{Subscription, Topic, document};
-use crate::aws::operator::Published;
-use crate::aws::{ApiError, Aws};
+use crate::aws::ids::Ids;
+use crate::aws::{ApiError, Aws, Published};
 
 pub(super) fn answer(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError> {
     match call.operation.as_str() {
@@ -16,24 +18,33 @@ pub(super) fn answer(aws: &Aws, call: &Call, request_id: &str) -> Result<String,
     }
 }
 
+/// "`Publish`": whoever is subscribed gets it.
 fn publish(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError> {
     let text = |name: &str| call.get(name).unwrap_or_default().to_owned();
-    let (topic, subject, message) = (text("TopicArn"), text("Subject"), text("Message"));
-    aws.permit(&call.action(), Some(&topic)).map_err(|message| call.service.denied(message))?;
+    let (subject, message) = (text("Subject"), text("Message"));
+    if call.get("TopicArn").is_none() {
+        // (sul-dlss/dlme, issue 432.)
+        return Err(invalid("TopicArn or TargetArn Reason: no value for required parameter"));
+    }
+    let (topic, _) = topic(aws, call)?;
     if message.is_empty() {
         return Err(invalid("Empty message"));
     }
-    // (SNS API Reference, "Publish".)
+    // (SNS API Reference, "Publish"; an empty subject, wellcomecollection/platform, issue 1107.)
     let is_good = |c: char| c.is_ascii() && !c.is_ascii_control();
-    if subject.len() > 100 || !subject.chars().all(is_good) {
+    if call.get("Subject") == Some("") || subject.len() > 100 || !subject.chars().all(is_good) {
         return Err(invalid("Subject"));
     }
     let event = match call.get("MessageAttributes.entry.1.Name") {
         Some("event") => text("MessageAttributes.entry.1.Value.StringValue"),
         _ => String::new(),
     };
-    aws.publish(Published { topic, subject, message, event });
-    Ok(xml::response(call, request_id, |xml| xml.text("MessageId", request_id)))
+    // Not from the model's own source, as with the id of the request.
+    let id = Ids::seeded(fastrand::u64(..)).uuid();
+    let account = Arc::new(aws.account().clone());
+    let (at, topic) = (aws.now(), topic.to_owned());
+    aws.publish(Published { at, account, id: id.clone(), topic, subject, message, event });
+    Ok(xml::response(call, request_id, |xml| xml.text("MessageId", id)))
 }
 
 /// "`GetTopicAttributes`": a map, of which `Policy` and the numbers of subscriptions are the interesting part.

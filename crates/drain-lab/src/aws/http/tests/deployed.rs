@@ -7,9 +7,10 @@ use crate::aws::deployed::{
     DeployedFunction, DeployedQueue, EventInvokeConfig, EventSource, Redrive, Rule, Run, Sample, Statement,
     Subscription, Topic, Trigger,
 };
-use crate::aws::{HOOK_ROLE, OPERATOR};
+use crate::aws::{Event, HOOK_ROLE, OPERATOR};
 use crate::lambda::tests::echo_runtime;
 use crate::lambda::{Function, Lambda};
+use crate::sqs::{Queue, QueueSettings};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:drain";
 const QUEUE: &str = "arn:aws:sqs:us-east-1:123456789012:drain";
@@ -175,21 +176,120 @@ async fn a_queue_that_is_not_there_is_told_in_both_languages() {
     assert!(head.contains(header), "{head}");
 }
 
-#[tokio::test]
-async fn a_message_reaches_a_hosted_queue() {
+/// A lab with a queue that keeps what is sent to it.
+async fn with_hosted_queue() -> (Lab, Queue) {
     let lab = Lab::deployed().await;
-    let settings = crate::sqs::QueueSettings::named("drain");
+    let settings = QueueSettings::named("drain");
     let clock = Clock::stopped_at("2026-01-01T00:00:00Z".parse().unwrap());
-    let queue =
-        crate::sqs::Queue::new(settings, lab.aws.account().clone(), clock.clone(), Journal::off(clock));
+    let queue = Queue::new(settings, lab.aws.account().clone(), clock.clone(), Journal::off(clock));
     lab.aws.change_deployed(|deployed| {
         deployed.queues.get_mut("drain").unwrap().hosted = Some(queue.clone());
     });
+    (lab, queue)
+}
+
+#[tokio::test]
+async fn a_message_reaches_a_hosted_queue() {
+    let (lab, queue) = with_hosted_queue().await;
     let ask =
         json!({"QueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/drain", "MessageBody": "{}"});
     let (status, _, body) = lab.json("sqs", "AmazonSQS.SendMessage", &ask).await;
     assert!(status == 200 && body["MessageId"].is_string(), "{body}");
     assert_eq!(queue.visible(), 1);
+}
+
+/// A call for several messages at once: their ids and bodies.
+fn batch(entries: &[(&str, Option<&str>)]) -> Value {
+    let entries: Vec<Value> =
+        entries.iter().map(|(id, body)| json!({"Id": id, "MessageBody": body})).collect();
+    json!({"QueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/drain", "Entries": entries})
+}
+
+#[tokio::test]
+async fn several_messages_reach_a_hosted_queue_at_once() {
+    let (lab, queue) = with_hosted_queue().await;
+    let ask = batch(&[("a", Some("1")), ("b", Some("2"))]);
+    let (status, _, body) = lab.json("sqs", "AmazonSQS.SendMessageBatch", &ask).await;
+    assert_eq!((status, &body["Failed"]), (200, &json!([])), "{body}");
+    let sent = body["Successful"].as_array().unwrap();
+    assert_eq!(sent.iter().map(|one| one["Id"].as_str().unwrap()).collect::<Vec<_>>(), ["a", "b"]);
+    assert!(sent.iter().all(|one| one["MessageId"].is_string() && one["MD5OfMessageBody"].is_string()));
+    let received = queue.receive(10).unwrap().event();
+    let bodies = received["Records"].as_array().unwrap().iter().map(|record| &record["body"]);
+    assert_eq!(bodies.collect::<Vec<_>>(), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_batch_that_sqs_does_not_take_brings_nothing() {
+    let (lab, queue) = with_hosted_queue().await;
+    let ids: Vec<String> = (0..11).map(|number| number.to_string()).collect();
+    let eleven: Vec<(&str, Option<&str>)> = ids.iter().map(|id| (id.as_str(), Some("{}"))).collect();
+    for (ask, code, message) in [
+        (
+            batch(&[]),
+            "EmptyBatchRequest",
+            "There should be at least one SendMessageBatchRequestEntry in the request.",
+        ),
+        (
+            batch(&eleven),
+            "TooManyEntriesInBatchRequest",
+            "Maximum number of entries per request are 10. You have sent 11.",
+        ),
+        (batch(&[("a", Some("1")), ("a", Some("2"))]), "BatchEntryIdsNotDistinct", "Id a repeated."),
+    ] {
+        let (status, head, body) = lab.json("sqs", "AmazonSQS.SendMessageBatch", &ask).await;
+        let expected = json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": message});
+        assert_eq!((status, body), (400, expected));
+        let header = format!("x-amzn-query-error: AWS.SimpleQueueService.{code};Sender");
+        assert!(head.contains(&header), "{head}");
+    }
+    let ask = batch(&[("a", Some("1")), ("b", None)]);
+    let (status, head, _) = lab.json("sqs", "AmazonSQS.SendMessageBatch", &ask).await;
+    assert!(status == 400 && head.contains("x-amzn-query-error: MissingParameter;Sender"), "{head}");
+    // One permission for both operations.
+    lab.aws.deny("sqs:SendMessage");
+    let (status, _, body) = lab.json("sqs", "AmazonSQS.SendMessageBatch", &batch(&[("a", Some("1"))])).await;
+    assert_eq!(
+        (status, body["__type"].as_str()),
+        (400, Some("com.amazon.coral.service#AccessDeniedException"))
+    );
+    assert_eq!(queue.visible(), 0);
+}
+
+#[tokio::test]
+async fn what_is_published_is_announced_unless_sns_does_not_take_it() {
+    let lab = Lab::deployed().await;
+    let mut events = lab.aws.events();
+    let publish = format!("Action=Publish&TopicArn={TOPIC}&Message=hello");
+    for (form, status, code, message) in [
+        (
+            "Action=Publish&Message=hello".to_owned(),
+            400,
+            "InvalidParameter",
+            "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter",
+        ),
+        (format!("{publish}&Subject="), 400, "InvalidParameter", "Invalid parameter: Subject"),
+        (
+            format!("Action=Publish&TopicArn={TOPIC}"),
+            400,
+            "InvalidParameter",
+            "Invalid parameter: Empty message",
+        ),
+        (publish.replace(TOPIC, &format!("{TOPIC}-old")), 404, "NotFound", "Topic does not exist"),
+    ] {
+        let (answered, body) = lab.query("sns", &form).await;
+        assert_eq!(
+            (answered, texts(&body, "Code"), texts(&body, "Message")),
+            (status, vec![code], vec![message])
+        );
+    }
+    assert_eq!(lab.aws.published(), []);
+    let (status, body) = lab.query("sns", &publish).await;
+    assert_eq!(status, 200, "{body}");
+    let published = lab.aws.published();
+    assert_eq!((published[0].message.as_str(), published[0].subject.as_str()), ("hello", ""));
+    assert_eq!(texts(&body, "MessageId"), [published[0].id.as_str()]);
+    assert_eq!(events.try_recv(), Ok(Event::Published(Box::new(published[0].clone()))));
 }
 
 #[tokio::test]
@@ -281,7 +381,30 @@ async fn a_hosted_function_is_invoked_and_its_errors_are_no_errors_of_the_call()
     assert_eq!((status, body.as_str()), (202, ""));
     hosted.quiet().await;
     assert_eq!(hosted.invocations().len(), 3);
-    assert_eq!(invoke("RequestResponse", "this is no JSON").await.0, 400);
+    let (status, head, body) = invoke("RequestResponse", "this is no JSON").await;
+    assert!(status == 400 && head.contains("x-amzn-errortype: InvalidRequestContentException"), "{head}");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert!(
+        body["message"].as_str().unwrap().starts_with("Could not parse request body into json"),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn a_function_that_runs_as_often_as_it_may_is_throttled() {
+    let lab = Lab::deployed().await;
+    let clock = Clock::stopped_at("2026-01-01T00:00:00Z".parse().unwrap());
+    let settings = Function { max_concurrency: 0, ..Function::new("drain", echo_runtime()) };
+    let hosted = Lambda::new(settings, lab.aws.account().clone(), clock.clone(), Journal::off(clock));
+    lab.aws.change_deployed(|deployed| {
+        deployed.functions.get_mut("drain").unwrap().hosted = Some(hosted);
+    });
+    let call = ("POST", "/2015-03-31/functions/drain/invocations");
+    let (status, head, body) = lab.send_to(&lab.client("lambda"), call, vec![], "{}").await;
+    assert!(status == 429 && head.contains("x-amzn-errortype: TooManyRequestsException"), "{head}");
+    let reason = "ReservedFunctionConcurrentInvocationLimitExceeded";
+    let expected = json!({"Type": "User", "message": "Rate Exceeded.", "Reason": reason});
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
 }
 
 #[tokio::test]
