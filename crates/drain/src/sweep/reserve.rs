@@ -33,20 +33,20 @@ mod tests {
         "2026-11-29T12:00:00Z".parse().unwrap()
     }
 
-    /// How many seconds of a minute and a half are kept back for so many.
-    fn kept_back(held: usize) -> f64 {
+    /// How much of a minute and a half is kept back for so many, in milliseconds.
+    fn kept_back(held: usize) -> i128 {
         let at = |seconds| noon() + SignedDuration::from_secs(seconds);
         let whole = Times { looks_end: at(85), ends: at(89) };
         let times = whole.with_reserve_for(held, noon());
         let gap = times.ends.duration_since(times.looks_end);
         assert_eq!(gap, SignedDuration::from_secs(4), "looks end before calls do, as ever");
-        whole.ends.duration_since(times.ends).as_secs_f64()
+        whole.ends.duration_since(times.ends).as_millis()
     }
 
     #[test]
     fn the_more_are_held_the_more_time_is_kept_back_for_the_end_and_no_more_than_half() {
-        assert_eq!([0, 1_000, 5_000, 15_000].map(kept_back), [0.0, 1.0, 5.0, 15.0]);
-        assert_eq!([50_000, usize::MAX].map(kept_back), [44.5, 44.5]);
+        assert_eq!([0, 1_000, 5_000, 15_000].map(kept_back), [0, 1_000, 5_000, 15_000]);
+        assert_eq!([50_000, usize::MAX].map(kept_back), [44_500, 44_500]);
     }
 
     #[test]
