@@ -1,5 +1,7 @@
 """The binary runs once: it has to ask for its event, and to answer it."""
 
+import contextlib
+import io
 import sys
 import unittest
 from dataclasses import replace
@@ -42,6 +44,19 @@ class Trial(unittest.TestCase):
             trial.run(b"#!/bin/sh\necho cannot load libssl >&2\nexit 127\n", HERE)
         self.assertIn("ended with 127", str(failure.exception))
         self.assertIn("cannot load libssl", str(failure.exception))
+
+    def test_that_a_function_hangs_up_when_it_is_ended_is_not_printed(self) -> None:
+        def printed(error: Exception) -> str:
+            server, output = trial._Server(("127.0.0.1", 0), mock.Mock), io.StringIO()
+            with contextlib.closing(server.socket), contextlib.redirect_stderr(output):
+                try:
+                    raise error
+                except Exception:
+                    server.handle_error(None, ("127.0.0.1", 1))
+            return output.getvalue()
+
+        self.assertEqual(printed(ConnectionResetError()), "")
+        self.assertIn("ValueError: something else", printed(ValueError("something else")))
 
     def test_it_gets_nothing_from_our_environment(self) -> None:
         with mock.patch.dict(trial.os.environ, {"NOMAD_TOKEN": "of the person who builds"}):
