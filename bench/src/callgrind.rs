@@ -1,5 +1,9 @@
 //! Instructions instead of seconds: the same program, events and answers take the same number of them, whatever else the
 //! machine does.
+//!
+//! Nor does it matter which processor that is. The C library, *ring* and others choose their code by what the processor says it
+//! can do, and in valgrind it always says the same: where there is AVX2, that it is one certain Intel Core of 2014 (`VEX`,
+//! `amd64g_dirtyhelper_CPUID_avx2`), on AMD's too. Older ones show something else: see [`are_comparable`].
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,6 +22,18 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) fn valgrind() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join("valgrind")).find(|file| file.is_file())
+}
+
+/// Whether instructions can be compared with those of other machines of this architecture.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn are_comparable() -> bool {
+    std::arch::is_x86_feature_detected!("avx2")
+}
+
+/// The same: nobody knows better.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn are_comparable() -> bool {
+    true
 }
 
 /// The instructions of a program from its start to the poll after so many events, each the end of another instance.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::callgrind::{instructions, valgrind};
+use crate::callgrind::{are_comparable, instructions, valgrind};
 use crate::stage::Certificates;
 use crate::units::count;
 use crate::{build, warm};
@@ -66,13 +66,16 @@ pub(crate) async fn record(workspace: &Path) -> anyhow::Result<()> {
     let mut recorded = if file.exists() { read(&file)? } else { Recorded::new() };
     let figures = figures(workspace).await?;
     if figures.init_instructions.is_none() {
-        bail!("valgrind is not installed: there would be no instructions in {FILE}");
+        bail!("{WHY_NONE}: there would be no instructions in {FILE}");
     }
     recorded.insert(std::env::consts::ARCH.to_owned(), figures);
     std::fs::write(&file, serde_json::to_string_pretty(&recorded)? + "\n")?;
     println!("{}: {figures:?}", file.display());
     Ok(())
 }
+
+/// Why no instructions are counted.
+const WHY_NONE: &str = "valgrind is not installed, or this processor has no AVX2 and takes other ways";
 
 const FILE: &str = "bench/recorded.json";
 
@@ -84,7 +87,7 @@ fn read(file: &PathBuf) -> anyhow::Result<Recorded> {
 async fn figures(workspace: &Path) -> anyhow::Result<Figures> {
     let function = build::release(workspace, "drain-lambda", "bootstrap")?;
     let bytes = Some(std::fs::metadata(&function)?.len());
-    if valgrind().is_none() {
+    if valgrind().is_none() || !are_comparable() {
         return Ok(Figures { bytes, ..Figures::default() });
     }
     let scratch = tempfile::Builder::new().prefix("drain-bench-").tempdir()?;
@@ -112,7 +115,7 @@ fn compare(recorded: &Figures, measured: &Figures) -> Vec<Verdict> {
 fn verdict(what: &str, recorded: Option<u64>, measured: Option<u64>) -> Verdict {
     let (recorded, measured) = match (recorded, measured) {
         (Some(recorded), Some(measured)) => (recorded, measured),
-        (Some(_), None) => return Verdict::Skipped(format!("{what}: skipped, as valgrind is not installed")),
+        (Some(_), None) => return Verdict::Skipped(format!("{what}: skipped, as {WHY_NONE}")),
         (None, _) => return Verdict::Skipped(format!("{what}: skipped, as none are recorded")),
     };
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]

@@ -225,7 +225,8 @@ fn counted(section: &mut Section, instructions: Instructions) {
     table.row(["one warm event".to_owned(), count(event), "–".to_owned()]);
     section.tables.push(table);
     section.how.push(format!(
-        "Instructions are those of `valgrind --tool=callgrind`, in user space, loader and C library included. Those of an event are the \
+        "Instructions are those of `valgrind --tool=callgrind`, in user space, loader and C library included. To a program in it \
+         every processor with AVX2 looks the same, so that they do not depend on this one. Those of an event are the \
          difference of a run with {IN_VALGRIND} events and one with {} events, divided by {IN_VALGRIND}.",
         2 * IN_VALGRIND
     ));

@@ -30,9 +30,11 @@ pub(super) fn section(all: &[Samples], without_quotas: Option<&str>) -> Section 
     for &size in &sizes {
         slowest = slowest.min(to_old_way(size));
     }
+    let most = sizes.iter().map(|&size| to_floor(size)).fold(f64::NAN, f64::max);
     section.headlines.push(format!(
-        "A cold start takes **{}** as long to its first poll as that of a function that does nothing.",
-        times(to_floor(None))
+        "A cold start takes **{}** as long to its first poll as that of a function that does nothing, and at most {} at every size.",
+        times(to_floor(None)),
+        times(most)
     ));
     section.headlines.push(format!(
         "From a cold start to the drain's POST it is **{}** faster than the old way, and at least {} at every size.",
@@ -40,7 +42,7 @@ pub(super) fn section(all: &[Samples], without_quotas: Option<&str>) -> Section 
         times(slowest)
     ));
     section.targets.push(Target::at_most(
-        "Cold start to first poll, against the floor",
+        "Cold start to first poll, against the floor, on a whole CPU",
         INIT_TO_FLOOR,
         to_floor(None),
         times,

@@ -32,6 +32,7 @@ prices! {
     SNS_MESSAGE "SNS to Lambda" 0.000_000_5 per "message" "aws.amazon.com/sns/pricing"
     LOG_BYTE "CloudWatch Logs" 0.000_000_000_5 per "byte written" "aws.amazon.com/cloudwatch/pricing"
     METRIC_MONTH "CloudWatch custom metric" 0.3 per "month" "aws.amazon.com/cloudwatch/pricing"
+    DASHBOARD_MONTH "CloudWatch dashboard" 3.0 per "month" "aws.amazon.com/cloudwatch/pricing"
     ALARM_MONTH "CloudWatch alarm" 0.1 per "month" "aws.amazon.com/cloudwatch/pricing"
     TRACE "X-Ray" 0.000_005 per "trace" "aws.amazon.com/xray/pricing"
     INSTANCE_HOUR "EC2 m7g.large, on demand, Linux" 0.0816 per "hour" "aws.amazon.com/ec2/pricing/on-demand"

@@ -121,13 +121,9 @@ impl Fleet {
 
     /// The function as it is deployed with a sweep, with these variables besides.
     pub(crate) fn function(&self, bootstrap: &Path, variables: &[(&str, &str)]) -> Function {
-        let mut function = self.lab.function(bootstrap);
         let deployed = [("SWEEP", "on"), ("AWS_LAMBDA_LOG_FORMAT", "JSON"), ("AWS_LAMBDA_LOG_LEVEL", "INFO")];
-        for (name, value) in deployed.iter().chain(variables) {
-            function.env.insert((*name).to_owned(), (*value).to_owned());
-        }
-        function.timeout = Duration::from_mins(10);
-        function
+        let function = self.lab.function(bootstrap).with_variables(&deployed).with_variables(variables);
+        Function { timeout: Duration::from_mins(10), ..function }
     }
 
     /// Ends all instances at once: the hooks hold them.

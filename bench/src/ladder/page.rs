@@ -49,6 +49,15 @@ fn headlines(section: &mut Section, ladder: &Ladder) {
             queue.lab_share().midpoint(sweep.lab_share()) * 100.0
         ));
     }
+    let memory: Vec<(f64, f64)> =
+        ladder.sweep.iter().map(|seen| (number(seen.instances), as_f64(seen.peak_memory))).collect();
+    section.headlines.push(format!(
+        "Each further instance of one sweep takes {} kB of memory (a straight line through the rungs, R² {:.3}); by a queue no process \
+         has more than {}, however many there are.",
+        units::number(line(&memory).0 / 1e3),
+        line(&memory).1,
+        units::megabytes(as_f64(ladder.queue.iter().map(|seen| seen.peak_memory).max().unwrap_or_default()))
+    ));
     section.headlines.push(format!(
         "A sweep of {} idle instances in {} groups makes {} calls and needs {}.",
         units::count(IDLE.into()),
@@ -266,7 +275,7 @@ fn how(ladder: &Ladder) -> Vec<String> {
     how.push(match &ladder.carried {
         Ok(_) => format!(
             "For what a sweep carries the function is held to the share of a CPU that Lambda gives to its memory, in a control group. It \
-             begins drains until a second before its time-out of {CARRIES_FOR_S} s. The last column multiplies what was measured. It is \
+             begins drains until a second, and a millisecond for each instance that is held, before its time-out of {CARRIES_FOR_S} s. The last column multiplies what was measured. It is \
              a measurement, not a promise: the answers' delay of the real services counts too, and here the lab's. Memory is measured \
              and not limited: where it is more than the function has, Lambda would end it."
         ),

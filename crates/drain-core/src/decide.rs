@@ -25,7 +25,7 @@ use crate::reason::Reason;
 
 pub use arrival::{GIVE_BACK_AFTER, may_come_back};
 pub use ended::is_of_a_termination;
-pub use heartbeat::next_due;
+pub use heartbeat::{Urgency, next_due, urgency};
 pub use node::{DEADLINE_TOLERANCE, STUCK_AFTER};
 pub use story::{CANCEL_RESPITE, is_drained_for};
 

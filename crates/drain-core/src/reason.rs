@@ -169,6 +169,8 @@ reasons! {
     NomadUnreadable = "nomad_unreadable" => Held,
     /// Auto Scaling did not answer, or asked for fewer calls.
     AutoScalingUnavailable = "auto_scaling_unavailable" => Held,
+    /// The sweep's time was over before it was the instance's turn.
+    OutOfTime = "out_of_time" => Held,
 
     /// `MAX_HOLD`, or the hook's global limit, has passed: no more heartbeats.
     MaxHoldReached = "max_hold_reached" => LeftToHook,

@@ -69,6 +69,13 @@ impl Function {
             retry_after: vec![Duration::from_mins(1), Duration::from_mins(2)],
         }
     }
+
+    /// The same with these environment variables besides, or instead.
+    #[must_use]
+    pub fn with_variables(mut self, variables: &[(&str, &str)]) -> Self {
+        self.env.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self
+    }
 }
 
 /// A handle to the service. Cloning it gives another handle to the same service. When the last one is dropped, every

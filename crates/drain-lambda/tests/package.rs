@@ -1,9 +1,12 @@
 //! What the function is made of. And runs the tests of `deploy/package` and of the workflows, in `tests/package`. They build nothing: a build with Zig takes
 //! minutes, and `deploy/package` checks what it has built itself.
 
-use std::io::Write as _;
+mod suite;
+
 use std::path::Path;
 use std::process::Command;
+
+use suite::say;
 
 #[test]
 fn the_suite_of_the_package_passes() {
@@ -12,26 +15,13 @@ fn the_suite_of_the_package_passes() {
         say("package tier skipped: there is no python3 on PATH");
         return;
     }
-    let run = Command::new("python3")
-        .args(["-m", "unittest", "discover", "--verbose", "--start-directory"])
-        .arg(root.join("tests/package"))
-        .env("PYTHONPATH", root.join("deploy"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .unwrap();
-    let report = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success(), "{}{report}", String::from_utf8_lossy(&run.stdout));
+    let mut python = Command::new("python3");
+    python.args(["-m", "unittest", "discover", "--verbose"]).env("PYTHONPATH", root.join("deploy"));
+    let report = suite::pass(&mut python, &root.join("tests/package"));
     for skipped in report.lines().filter(|line| line.contains(" skipped ")) {
         say(&format!("package tier: {skipped}"));
     }
-    let summary: Vec<&str> =
-        report.lines().filter(|line| line.starts_with("Ran ") || line.starts_with("OK")).collect();
-    say(&format!("package tier: {}", summary.join(", ")));
-}
-
-/// Says it even though the test passes: the test harness holds back what the print macros print, and no more.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    say(&format!("package tier: {}", suite::summary(&report)));
 }
 
 /// What a cold start must not pay for (docs/decisions/0002 and 0012), and a second TLS provider.

@@ -207,11 +207,13 @@ fn first_step(seen: &Observation, policy: &Policy, now: Timestamp) -> Decision {
 
 /// A decision for somebody at a terminal, who has not said that work which runs may be let go of.
 fn kept_in_hand(case: &Case<'_, impl World>, decision: Decision, now: Timestamp) -> Decision {
-    let meant = match &decision {
-        Decision::Finish(Reason::DryRun) => &first_step(&case.seen, case.policy(), now),
-        decision => decision,
-    };
-    if lets_go_of_work(meant) { Decision::Finish(Reason::DrainTimeout) } else { decision }
+    let is_planned = decision == Decision::Finish(Reason::DryRun);
+    let planned = is_planned.then(|| first_step(&case.seen, case.policy(), now));
+    if lets_go_of_work(planned.as_ref().unwrap_or(&decision)) {
+        Decision::Finish(Reason::DrainTimeout)
+    } else {
+        decision
+    }
 }
 
 /// A failure in the log, while the loop goes on.

@@ -66,15 +66,30 @@ pub struct Report {
     pub groups_mostly_down: usize,
 }
 
-/// Results in one answer, at most. Lambda takes 6 MB (AWS Lambda Developer Guide, "Lambda quotas"), and one more fails the
-/// invocation after all was done. The longest messages quote an error, and have about 1 KB.
+/// Results in one answer, at most: nobody reads more, and the log has them all.
 const MOST_RESULTS: usize = 5_000;
 
+/// Bytes of the results in one answer, at most. Lambda takes 6 MB (AWS Lambda Developer Guide, "Lambda quotas"), and one more
+/// fails the invocation after all was done. Messages quote what others say, so that nobody knows how long they are.
+const MOST_BYTES: usize = 6_000_000;
+
 impl Report {
-    /// As much of it as an answer has room for. The log has the rest.
+    /// As much of it as an answer has room for: what went well is left out first. The log has the rest.
     pub(crate) fn bounded(mut self) -> Self {
-        self.left_out += self.results.len().saturating_sub(MOST_RESULTS);
-        self.results.truncate(MOST_RESULTS);
+        let bytes: usize = self.results.iter().map(ReportEntry::bytes).sum();
+        if self.results.len() <= MOST_RESULTS && bytes <= MOST_BYTES {
+            return self;
+        }
+        self.results.sort_by_key(ReportEntry::wellness);
+        let mut room = MOST_BYTES;
+        let fitting = self.results.iter().take(MOST_RESULTS).take_while(|entry| {
+            let left = room.checked_sub(entry.bytes());
+            room = left.unwrap_or_default();
+            left.is_some()
+        });
+        let fitting = fitting.count();
+        self.left_out += self.results.len() - fitting;
+        self.results.truncate(fitting);
         self
     }
 }
@@ -103,7 +118,30 @@ pub struct ReportEntry {
     pub message: String,
 }
 
+/// What an entry takes beside its values: their names, the punctuation, and a `null` for each that is missing.
+const AROUND: usize = 150;
+
 impl ReportEntry {
+    /// How many bytes of JSON it takes, and hardly ever more than that.
+    fn bytes(&self) -> usize {
+        let optional = [&self.instance_id, &self.node_id, &self.auto_scaling_group, &self.lifecycle_hook];
+        let values = optional.into_iter().flatten().map(String::as_str);
+        let values = values.chain([self.outcome, self.reason, &self.message]);
+        AROUND + values.map(escaped).sum::<usize>()
+    }
+
+    /// How well it went: what has failed for good comes first, then what waits.
+    fn wellness(&self) -> u8 {
+        let is = |outcome: Outcome| self.outcome == outcome.as_str();
+        if is(Outcome::LeftToHook) || is(Outcome::Abandoned) {
+            0
+        } else if is(Outcome::Held) {
+            1
+        } else {
+            2
+        }
+    }
+
     pub(crate) fn of_instance(
         target: &Target,
         node: Option<&NodeId>,
@@ -137,11 +175,81 @@ impl From<Ignored> for ReportEntry {
     }
 }
 
+/// How many bytes a text takes within the quotes of JSON, at most.
+fn escaped(text: &str) -> usize {
+    let each = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' => 2,
+        0..=0x1f => 6,
+        _ => 1,
+    });
+    each.sum()
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+
+    const LIMIT_OF_LAMBDA: usize = 6 * 1024 * 1024;
+
+    /// Some that are alike.
+    fn alike() -> impl Strategy<Value = (ReportEntry, usize)> {
+        let outcomes = ["left_to_hook", "abandoned", "held", "draining", "completed", "ignored"];
+        let letters = prop_oneof![any::<char>(), Just('"'), Just('\u{0}'), Just('\n'), Just('é'), Just('𝄞')];
+        let message = (prop::collection::vec(letters, 0..8), 0..300_usize);
+        let name = || prop::option::of("\\PC{0,40}");
+        let entry = (prop::sample::select(outcomes.to_vec()), message, name(), name(), name());
+        let entry =
+            entry.prop_map(|(outcome, (letters, times), node_id, auto_scaling_group, hook)| ReportEntry {
+                instance_id: Some("i-0123456789abcdef0".to_owned()),
+                node_id,
+                auto_scaling_group,
+                lifecycle_hook: hook,
+                outcome,
+                reason: "hook_timeout_takes_over",
+                message: letters.into_iter().collect::<String>().repeat(times),
+            });
+        (entry, 0..4_000_usize)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_answer_stays_below_lambdas_limit_and_keeps_what_failed(kinds in prop::collection::vec(alike(), 1..5)) {
+            let results: Vec<ReportEntry> =
+                kinds.into_iter().flat_map(|(entry, count)| vec![entry; count]).collect();
+            let well = |entry: &ReportEntry| !matches!(entry.outcome, "left_to_hook" | "abandoned" | "held");
+            let (all, all_failed) = (results.len(), results.iter().filter(|entry| !well(entry)).count());
+            let bounded = Report { results, held: Some(all), ..Report::default() }.bounded();
+            let kept = bounded.results.len();
+            prop_assert_eq!(kept + bounded.left_out, all);
+            let failed = bounded.results.iter().filter(|entry| !well(entry)).count();
+            prop_assert!(failed == all_failed || failed == kept, "{} of {} failures, {} results", failed, all_failed, kept);
+            let bytes = serde_json::to_string(&Answer::Report(bounded)).unwrap().len();
+            prop_assert!(bytes < LIMIT_OF_LAMBDA, "{} bytes", bytes);
+            // And nothing is left out for which there is room.
+            prop_assert!(kept == all || kept == MOST_RESULTS || bytes > MOST_BYTES / 4, "{} bytes of {} results", bytes, all);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_has_room_for_all_keeps_their_order() {
+        let entry = |outcome: &'static str| ReportEntry {
+            instance_id: None,
+            node_id: None,
+            auto_scaling_group: None,
+            lifecycle_hook: None,
+            outcome,
+            reason: "paused",
+            message: String::new(),
+        };
+        let results = vec![entry("completed"), entry("held"), entry("abandoned")];
+        let report = Report { results, ..Report::default() };
+        assert_eq!(report.clone().bounded(), report);
+    }
 
     #[test]
     fn an_answer_has_room_for_five_thousand_results_and_tells_how_many_more_there_are() {

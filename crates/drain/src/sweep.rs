@@ -6,6 +6,7 @@
 
 mod census;
 mod leftovers;
+mod reserve;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -38,7 +39,7 @@ pub(crate) async fn sweep<W: World>(
     chronicle: &Rc<Chronicle>,
 ) -> Result<Handled, Error> {
     let now = account.now();
-    let looks = Looks {
+    let mut looks = Looks {
         sweeping: true,
         poll_interval: config.poll_interval,
         linger_until: times.looks_end.min(later(now, config.sweep_linger)),
@@ -58,10 +59,20 @@ pub(crate) async fn sweep<W: World>(
     let missing_groups = warn_of_missing_groups(&selection, &looks.warned, &groups);
     let watched = groups.len();
     let (groups, problems) = by_cluster(&clusters, groups);
+    let waiting = sites
+        .iter()
+        .zip(&groups)
+        .map(|(site, groups)| find(account, site, config, &looks, groups).instrument(site.span()));
+    // No cluster is asked before this: all that is waited for here is the account, which is everybody's.
+    let waiting = join_all(waiting).await;
+    let times = times.with_reserve_for(waiting.iter().map(Vec::len).sum(), account.now());
+    account.call_until(times.ends);
+    (looks.linger_until, looks.ends) = (looks.linger_until.min(times.looks_end), times.ends);
     let at_sites = sites
         .iter()
         .zip(&groups)
-        .map(|(site, groups)| sweep_at(account, site, config, &looks, groups).instrument(site.span()));
+        .zip(waiting)
+        .map(|((site, groups), waiting)| sweep_at(site, &looks, groups, waiting).instrument(site.span()));
     let mut report = Report { groups: Some(watched), held: Some(0), missing_groups, ..Report::default() };
     for Swept { held, done, mostly_down } in join_all(at_sites).await {
         report.held = report.held.map(|others| others + held);
@@ -95,18 +106,16 @@ pub(crate) fn by_cluster(clusters: &[&Cluster], groups: Vec<Group>) -> (Vec<Vec<
     (sorted, problems)
 }
 
-/// Sees every held instance of one cluster through.
+/// Sees every held instance of one cluster through, which are these.
 async fn sweep_at<W: World>(
-    account: &W::Account,
     site: &Site<'_, W>,
-    config: &Config,
     looks: &Looks,
     groups: &[Group],
+    waiting: Vec<Asked>,
 ) -> Swept {
     let policy = site.policy(looks);
     let rules = Rules { policy: &policy, looks, cluster: site.cluster.name() };
     let world = site.world;
-    let waiting = find(account, site, config, looks, groups).await;
     // Of an instance for which several hooks of ours may wait, each is a target.
     let ending = waiting.iter().filter(|one| one.target.cause().is_some());
     let held: BTreeSet<InstanceId> = ending.map(|one| one.target.instance.clone()).collect();
@@ -332,3 +341,6 @@ pub(crate) fn warn_of_missing_groups(selection: &GroupSelection, warned: &Warned
     }
     missing.len()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use drain_core::decide::is_drained_for;
 use drain_core::ids::{GroupName, InstanceId};
 use drain_core::observation::{Cause, Errand, Hold, LastDrain, Member, Node, NodeStatus, Target};
 use drain_core::policy::Policy;
+use drain_core::reason::Reason;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
@@ -60,7 +61,16 @@ pub(crate) async fn see_through(world: &impl World, rules: &Rules<'_>, asked: Ve
     }
     let turns = Semaphore::new(BEGUN_TOGETHER);
     let seen = pieces(asked).into_iter().map(|piece| see_piece_through(world, rules, piece, &turns));
-    join_all(seen).await.into_iter().flatten().collect()
+    let became: Vec<Became> = join_all(seen).await.into_iter().flatten().collect();
+    let reason = Reason::OutOfTime.as_str();
+    let left = became.iter().flatten().flatten().filter(|entry| entry.reason == reason).count();
+    if left > 0 {
+        tracing::warn!(
+            reason,
+            "the sweep's time was over before it was the turn of {left} instances: the next one begins with others"
+        );
+    }
+    became
 }
 
 /// Looks at all of them once, and changes nothing. Answers are in the order of the questions.
@@ -112,13 +122,15 @@ async fn see_piece_through(
 ) -> Vec<Became> {
     // The semaphore is never closed.
     let mut permits = turns.acquire_many(u32::try_from(piece.len()).unwrap_or(u32::MAX)).await.ok();
+    if rules.looks.sweeping && world.now() >= rules.looks.ends {
+        return piece.iter().map(|one| Ok(too_late(&one.target))).collect();
+    }
     let subjects = look_up(world, rules, piece).await;
     let failed = |subject: &Result<Subject, _>| {
         subject.as_ref().is_ok_and(|subject| matches!(subject.found, Found::Failed(_)))
     };
-    if subjects.iter().any(failed) && world.now() < rules.looks.ends {
-        // Where nothing can be begun the others are not kept waiting: they need their heartbeats. When the time is over
-        // there are none, and thousands that are looked at at once would only take memory.
+    if subjects.iter().any(failed) {
+        // Where nothing can be begun the others are not kept waiting: they need their heartbeats.
         turns.add_permits(EVERYBODY.saturating_sub(turns.available_permits()));
     }
     let seen = subjects.into_iter().map(|subject| {
@@ -126,6 +138,19 @@ async fn see_piece_through(
         see_one_through(world, rules, subject, turn)
     });
     join_all(seen).await
+}
+
+/// What is told of an instance whose turn did not come before the time was over. Thousands may be left, at a moment when
+/// little time and memory are: each is an entry of the answer, and nothing is asked or logged for it.
+fn too_late(target: &Target) -> Vec<ReportEntry> {
+    match target.errand {
+        Errand::GiveBack | Errand::Purge(_) => Vec::new(),
+        Errand::Drain(_) | Errand::Admit => {
+            let reason = Reason::OutOfTime;
+            let message = "the sweep's time was over before it was this instance's turn".to_owned();
+            vec![ReportEntry::of_instance(target, None, reason.outcome(), reason, message)]
+        }
+    }
 }
 
 /// Sees one instance through; a lookup that failed is its end.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use drain_core::decide::DrainRequest;
+use drain_core::decide::{DrainRequest, Urgency};
 use drain_core::ids::{GroupName, InstanceId, NodeId};
 use drain_core::observation::{Allocation, LastDrain, Member, Node, Sight, Target};
 use drain_core::policy::ActionResult;
@@ -50,8 +50,11 @@ pub trait Clock {
 /// Auto Scaling, in one account and region. A call that fails in a way that may pass is tried again for a few seconds
 /// before it gives up.
 pub trait Account: Clock {
-    /// Restarts the timer of a lifecycle action.
-    fn heartbeat(&self, target: &Target) -> impl Future<Output = Result<(), Error>>;
+    /// From this moment on nothing is asked or done any more, in AWS or in any cluster.
+    fn call_until(&self, moment: Timestamp);
+
+    /// Restarts the timer of a lifecycle action. Where not all calls can be made, the more urgent ones are.
+    fn heartbeat(&self, target: &Target, urgency: Urgency) -> impl Future<Output = Result<(), Error>>;
 
     /// Completes a lifecycle action.
     fn complete(&self, target: &Target, result: ActionResult) -> impl Future<Output = Result<(), Error>>;

@@ -8,6 +8,7 @@ use drain_lab::nomad::JobSpec;
 use crate::stage::{GROUP, Ran, Stage, count, eventually};
 
 const POST: &str = "POST /v1/node/:id/drain";
+const ALLOCATIONS: &str = "GET /v1/node/:id/allocations";
 const COMPLETE: &str = "CompleteLifecycleAction";
 
 /// A service with one allocation, which takes so long to stop.
@@ -28,9 +29,13 @@ async fn worker_with_work(stage: &Stage, stops_in: Duration) -> Worker {
 #[tokio::test]
 async fn an_instance_in_service_is_drained_until_its_work_has_really_stopped() {
     let stage = Stage::set_up().await;
-    let worker = worker_with_work(&stage, Duration::from_millis(400)).await;
+    let worker = worker_with_work(&stage, Duration::from_mins(5)).await;
 
-    let ran = stage.run(&["drain", &worker.instance_id]).await;
+    let child = stage.start(&["drain", &worker.instance_id]);
+    // The second look begins when what the first has seen was told.
+    eventually("its work is seen", || count(&stage, ALLOCATIONS) > 1).await;
+    stage.clock.advance(Duration::from_mins(6));
+    let ran = Ran::to_the_end(child.wait_with_output()).await;
 
     assert_eq!(ran.status, 0, "{ran:?}");
     assert!(ran.out.starts_with("drained: every allocation on node"), "{ran:?}");
@@ -164,8 +169,8 @@ async fn ctrl_c_leaves_the_drain_running_and_says_so() {
     let child = stage.start(&["drain", &worker.instance_id]);
     eventually("the drain runs", || count(&stage, POST) == 1).await;
     // The look that sees it running.
-    let seen = count(&stage, "GET /v1/node/:id/allocations");
-    eventually("it is looked at", || count(&stage, "GET /v1/node/:id/allocations") > seen + 1).await;
+    let seen = count(&stage, ALLOCATIONS);
+    eventually("it is looked at", || count(&stage, ALLOCATIONS) > seen + 1).await;
     let ran = stage.interrupt(child).await;
     assert_eq!(ran.status, 1, "{ran:?}");
     assert!(ran.err.contains(&format!("the drain of node {} goes on", worker.node_id)), "{ran:?}");

@@ -25,11 +25,7 @@ pub(crate) fn bootstrap() -> &'static Path {
 
 /// The function as it is deployed in a lab: it looks often, and logs as a test asks.
 pub(crate) fn function(lab: &Lab, variables: &[(&str, &str)]) -> Function {
-    let mut function = lab.function(bootstrap());
-    for (name, value) in [("POLL_INTERVAL", "50ms")].iter().chain(variables) {
-        function.env.insert((*name).to_owned(), (*value).to_owned());
-    }
-    function
+    lab.function(bootstrap()).with_variables(&[("POLL_INTERVAL", "50ms")]).with_variables(variables)
 }
 
 /// Everything that the function has printed in these runs.

@@ -1,5 +1,6 @@
 //! A lab with a group of workers, and the tool at a terminal in it.
 
+use std::io;
 use std::ops::Deref;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -8,6 +9,7 @@ use std::time::Duration;
 use drain_lab::clock::Clock;
 use drain_lab::journal::Kind;
 use drain_lab::lab::{Lab, TOKEN, Worker};
+use drain_lab::nomad::JobSpec;
 use jiff::SignedDuration;
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -45,6 +47,18 @@ impl Stage {
         worker
     }
 
+    /// A worker that the hook holds while its service takes longer to stop than any test.
+    pub(crate) async fn busy(&self) -> Worker {
+        let worker = self.lab.add_worker(GROUP, 1).unwrap();
+        let long = Duration::from_mins(30);
+        let service = JobSpec::service("web", 1).min_healthy_time(Duration::ZERO);
+        self.lab.nomad.add_job(service.kill_timeout(2 * long).stop_takes(long));
+        let runs = || !self.lab.nomad.allocations_on(&worker.node_id).is_empty();
+        eventually("the service runs", runs).await;
+        self.lab.aws.terminate_instance(&worker.instance_id).unwrap();
+        worker
+    }
+
     /// The tool, with the variables of the lab's function, and credentials in its environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = bare(arguments);
@@ -75,8 +89,7 @@ impl Stage {
     pub(crate) async fn interrupt(&self, child: Child) -> Ran {
         let process = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
         rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
-        let output = tokio::time::timeout(Duration::from_mins(1), child.wait_with_output()).await;
-        Ran::from(output.unwrap_or_else(|_| panic!("it goes on after a minute")).unwrap())
+        Ran::to_the_end(child.wait_with_output()).await
     }
 }
 
@@ -100,7 +113,12 @@ pub(crate) struct Ran {
 impl Ran {
     /// Runs a command to its end. The Nomad token is nowhere in what it says, whatever happens.
     pub(crate) async fn of(mut command: Command) -> Self {
-        let output = tokio::time::timeout(Duration::from_mins(1), command.output()).await;
+        Self::to_the_end(command.output()).await
+    }
+
+    /// The same of a command that has been started.
+    pub(crate) async fn to_the_end(running: impl Future<Output = io::Result<Output>>) -> Self {
+        let output = tokio::time::timeout(Duration::from_mins(1), running).await;
         Self::from(output.unwrap_or_else(|_| panic!("it goes on after a minute")).unwrap())
     }
 

@@ -6,26 +6,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use drain_lab::journal::System;
-use drain_lab::lab::Worker;
-use drain_lab::nomad::{Access, JobSpec, Policy};
+use drain_lab::nomad::{Access, Policy};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
-use crate::stage::{GROUP, Ran, Stage, eventually};
+use crate::stage::{GROUP, Ran, Stage};
 
 const POST: &str = "POST /v1/node/:id/drain";
-
-/// A worker that a hook holds while its service takes a minute to stop.
-async fn busy(stage: &Stage) -> Worker {
-    let worker = stage.add_worker(GROUP, 1).unwrap();
-    let minute = Duration::from_mins(1);
-    let service = JobSpec::service("web", 1).min_healthy_time(Duration::ZERO);
-    stage.nomad.add_job(service.kill_timeout(2 * minute).stop_takes(minute));
-    eventually("the service runs", || !stage.nomad.allocations_on(&worker.node_id).is_empty()).await;
-    stage.aws.terminate_instance(&worker.instance_id).unwrap();
-    worker
-}
 
 /// One sweep that does not linger.
 async fn sweep(stage: &Stage) {
@@ -43,7 +31,7 @@ fn row(view: &Value) -> &Value {
 #[tokio::test]
 async fn what_a_slow_job_keeps_waiting_is_shown_with_everything_about_it() {
     let stage = Stage::set_up().await;
-    let worker = busy(&stage).await;
+    let worker = stage.busy().await;
     sweep(&stage).await;
 
     let ran = stage.run(&["status", "--json"]).await;
@@ -144,7 +132,7 @@ async fn an_instance_without_a_node_is_shown_and_waited_for() {
 #[tokio::test]
 async fn a_paused_group_is_a_warning_and_its_work_is_shown_all_the_same() {
     let stage = Stage::set_up().await;
-    busy(&stage).await;
+    stage.busy().await;
     stage.aws.set_tag(GROUP, "nomad-drain-hold", Some("on")).unwrap();
 
     let ran = stage.run(&["status", "--json"]).await;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use drain_lab::faults::Fault;
 use drain_lab::lab::Worker;
 use drain_lab::models::Models;
-use drain_lab::nomad::JobSpec;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -104,12 +104,7 @@ async fn what_a_lost_event_has_left_is_drained_and_released_and_sigterm_ends_it(
 #[tokio::test]
 async fn it_ends_soon_while_it_waits_for_a_slow_job() {
     let stage = Stage::set_up().await;
-    let worker = stage.add_worker(GROUP, 1).unwrap();
-    let minute = Duration::from_mins(1);
-    let service = JobSpec::service("web", 1).min_healthy_time(Duration::ZERO);
-    stage.nomad.add_job(service.kill_timeout(2 * minute).stop_takes(minute));
-    eventually("the service runs", || !stage.nomad.allocations_on(&worker.node_id).is_empty()).await;
-    stage.aws.terminate_instance(&worker.instance_id).unwrap();
+    let worker = stage.busy().await;
     let running = Running::start(&stage).await;
     let told = running.becomes(200, "allocations_running").await;
     assert_eq!((&told["last_sweep"]["held"], &told["healthy"]), (&1.into(), &true.into()), "{told}");
@@ -126,9 +121,12 @@ async fn health_is_what_the_sweeps_were_like() {
     stage.aws.allow(GROUPS);
     running.becomes(200, "the last sweep ended at").await;
     stage.aws.deny(GROUPS);
+    // So slowly that nobody misses the first of three.
+    stage.faults.always("DescribeAutoScalingGroups", &Fault::Delay(Duration::from_secs(3)));
     running.becomes(200, "the last sweep has failed").await;
     let told = running.becomes(503, "the last 3 sweeps have failed").await;
     assert!(told["message"].as_str().unwrap().contains(GROUPS), "it says why: {told}");
+    stage.faults.clear_scope("DescribeAutoScalingGroups");
     stage.aws.allow(GROUPS);
     running.becomes(200, "the last sweep ended at").await;
     running.end().await;

@@ -32,6 +32,31 @@ fn every(hold: &Hold) -> i64 {
     hold.settings.map_or(1, |hook| (hook.heartbeat_timeout.as_secs() / 180).max(1))
 }
 
+/// Which heartbeats come first where Auto Scaling takes too few calls for all of them.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Urgency {
+    /// It keeps the instance alive.
+    First,
+    /// It is none of those that keep an instance alive, and something waits for it.
+    Soon,
+    /// The one before it and the one after it keep the instance alive too.
+    Spare,
+}
+
+/// How urgent a heartbeat is. Every second turn of an instance is enough for its time-out, if each of those is kept: two thirds
+/// of it pass between them. So the others wait, and nobody has to remember who was kept waiting.
+pub fn urgency(seen: &Observation, hold: &Hold, now: Timestamp) -> Urgency {
+    if !is_due(seen, hold, now) {
+        return Urgency::Soon;
+    }
+    if hold.settings.is_some_and(|hook| hook.heartbeat_timeout < SHORTEST_SCHEDULED) {
+        return Urgency::First;
+    }
+    let minute = now.as_second().div_euclid(60);
+    let turn = (minute + spread(&seen.target.instance)).div_euclid(every(hold));
+    if turn.rem_euclid(2) == 0 { Urgency::First } else { Urgency::Spare }
+}
+
 /// When the next heartbeat is due for an instance that a hook holds: at once, or at the beginning of a minute. What has been
 /// sent in this minute counts.
 pub fn next_due(seen: &Observation, hold: &Hold, now: Timestamp) -> Timestamp {

@@ -7,9 +7,10 @@ mod emulator;
 #[path = "../lab/harness.rs"]
 #[expect(dead_code, reason = "most of it serves the scenarios")]
 mod harness;
+#[path = "../suite/mod.rs"]
+mod suite;
 mod tools;
 
-use std::io::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 use emulator::Emulator;
 use harness::{completions, ending, eventually, is_held, lab, message_of, slow_service};
+use suite::say;
 use tools::Tools;
 
 const STACK: &str = "nomad-drain";
@@ -31,19 +33,11 @@ const SECRET: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:nomad
 #[test]
 fn the_template_says_what_the_documents_say() {
     let Some(tools) = tools() else { return };
-    let suite = tools::root().join("tests/deploy");
-    let run = Command::new(tools.program("python"))
-        .args(["-m", "unittest", "discover", "--start-directory"])
-        .arg(&suite)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .unwrap();
-    let report = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success(), "{}{report}", String::from_utf8_lossy(&run.stdout));
-    let summary: Vec<&str> =
-        report.lines().filter(|line| line.starts_with("Ran ") || line.starts_with("OK")).collect();
+    let mut python = Command::new(tools.program("python"));
+    let report =
+        suite::pass(python.args(["-m", "unittest", "discover"]), &tools::root().join("tests/deploy"));
     report.lines().filter(|line| line.starts_with("deploy tier")).for_each(say);
-    say(&format!("deploy tier, templates: {}", summary.join(", ")));
+    say(&format!("deploy tier, templates: {}", suite::summary(&report)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -468,9 +462,4 @@ fn tools() -> Option<Tools> {
 
 fn told(what: &str, since: Instant) {
     say(&format!("deploy tier: {what} ({:.0} s)", since.elapsed().as_secs_f32()));
-}
-
-/// Says it even though the test passes: the test harness holds back what the print macros print, and no more.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::harness::{
-    GROUP, became, completions, count, deploy_with_sweep, effects, invoke_with, lab, lab_since, message_of,
-    nomad_calls, posts, response, slow_service, sweep, terminate,
+    GROUP, became, complete_by_hand, completions, count, deploy_with_sweep, effects, invoke_with, lab,
+    lab_since, message_of, nomad_calls, posts, response, slow_service, sweep, terminate,
 };
 
 const ELIGIBILITY: &str = "POST /v1/node/:id/eligibility";
@@ -106,14 +106,7 @@ async fn a_drain_that_still_runs_when_the_instance_is_back_is_ended_with_one_pos
     let left = stamped.duration_since(lab.clock.now());
     lab.nomad.drain(&worker.node_id, DrainRequest::with_deadline(left)).unwrap();
     // Somebody lets it go all the same, and it comes straight back: the client never stopped.
-    let action = lab.aws.lifecycle_action(&worker.instance_id).unwrap();
-    let meant = drain_lab::aws::ActionRef {
-        group: &action.group,
-        hook: &action.hook,
-        token: Some(&action.token),
-        instance_id: None,
-    };
-    lab.aws.complete_lifecycle_action(&meant, drain_lab::aws::ActionResult::Continue).unwrap();
+    complete_by_hand(&lab, &worker);
     lab.aws.launch_from_warm_pool(&worker.instance_id).unwrap();
     lab.advance(Duration::from_mins(3));
     let node = lab.node(&worker).unwrap();

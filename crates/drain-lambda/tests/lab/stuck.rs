@@ -31,7 +31,7 @@ async fn a_drain_that_a_sysbatch_job_has_hung_up_is_ended_with_one_post() {
     let (lab, worker) = sysbatch_ended(30).await;
     let _time = present(&lab);
     assert!(lab.node(&worker).unwrap().drain.is_some(), "no test without the hang");
-    let lambda = deploy_with_sweep(&lab, &[("SWEEP_LINGER", "3s")]);
+    let lambda = deploy_with_sweep(&lab, &[("SWEEP_LINGER", "8s")]);
     assert_eq!(became(&sweep(lambda).await), ("completed", "drained"));
     assert_eq!(deadlines(&lab), [FORCE]);
     assert_eq!(last_meta(&lab, &worker), 0, "somebody else's drain keeps its own Meta");
@@ -54,7 +54,7 @@ async fn a_drain_hung_up_by_what_was_stopping_before_it_began_is_ended_with_one_
     drain(&lab, &worker);
     let _time = present(&lab);
     assert!(lab.node(&worker).unwrap().drain.is_some(), "no test without the hang");
-    let lambda = deploy_with_sweep(&lab, &[("SWEEP_LINGER", "3s")]);
+    let lambda = deploy_with_sweep(&lab, &[("SWEEP_LINGER", "8s")]);
     assert_eq!(became(&sweep(lambda).await), ("completed", "drained"));
     assert_eq!(deadlines(&lab), [FORCE]);
     assert_released_once(&lab, &worker);

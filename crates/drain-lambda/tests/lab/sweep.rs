@@ -7,17 +7,17 @@ mod without_node;
 
 use std::time::Duration;
 
-use drain_lab::aws::{ActionRef, ActionResult, GroupSettings, LifecycleState};
+use drain_lab::aws::{GroupSettings, LifecycleState};
 use drain_lab::journal::System;
-use drain_lab::lab::{HOOK, Worker};
+use drain_lab::lab::Worker;
 use drain_lab::lambda::{InvocationRecord, Lambda};
 use drain_lab::nomad::JobSpec;
 use serde_json::json;
 
 use crate::harness::{
-    GROUP, HEARTBEAT, POST, assert_released_when_empty, became, calls, completions, count, deploy,
-    deploy_with_sweep, ending, invoke, invoke_with, is_held, lab, message_of, nomad_calls, posts, response,
-    slow_service, sweep, warnings,
+    GROUP, HEARTBEAT, POST, assert_released_when_empty, became, calls, complete_by_hand, completions, count,
+    deploy, deploy_with_sweep, ending, invoke, invoke_with, is_held, lab, message_of, nomad_calls, posts,
+    response, slow_service, sweep, warnings,
 };
 
 /// Watched groups and held instances, as a sweep reports them.
@@ -111,8 +111,7 @@ async fn a_late_event_of_an_instance_that_is_not_held_any_more_drains_nothing() 
     let worker = ending(&lab, 1);
     let mut message = message_of(&lab, &worker);
     message["Time"] = "2026-01-01T00:00:00Z".into();
-    let action = ActionRef { group: GROUP, hook: HOOK, token: None, instance_id: Some(&worker.instance_id) };
-    lab.aws.complete_lifecycle_action(&action, ActionResult::Continue).unwrap();
+    complete_by_hand(&lab, &worker);
     let run = invoke_with(deploy(&lab, &[]), &message).await;
     assert_eq!(became(&run), ("ignored", "no_longer_held"));
     assert_eq!(nomad_calls(&lab), Vec::<String>::new());

@@ -88,9 +88,7 @@ impl World {
             ("RUST_LOG", "trace"),
             ("POLL_INTERVAL", "200ms"),
         ];
-        for (name, value) in ours.iter().chain(variables) {
-            function.env.insert((*name).to_owned(), (*value).to_owned());
-        }
+        let function = function.with_variables(&ours).with_variables(variables);
         let (clock, journal) = (self.lab.clock.clone(), self.lab.journal.clone());
         let run = Lambda::new(function, self.lab.aws.account().clone(), clock, journal).invoke(event).await;
         let said = format!("{:?}", (&run.outcome, &run.log));

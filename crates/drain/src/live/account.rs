@@ -1,8 +1,10 @@
 //! The AWS account: Auto Scaling, and what AWS keeps for us. One for all clusters, since its limits are per account.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use drain_core::decide::Urgency;
 use drain_core::ids::{GroupName, InstanceId};
 use drain_core::observation::Target;
 use drain_core::policy::ActionResult;
@@ -19,13 +21,16 @@ use crate::error::Error;
 use crate::world::{Account, Clock, Group, GroupInstance, Hook, Waiting};
 
 /// Calls to AWS at once: its limits are per account and region, and others call it too.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// The account during one invocation.
 #[derive(Debug)]
 pub struct LiveAccount {
     pub(super) aws: Aws,
-    pub(super) budget: Budget,
+    /// For what is done beside the work, and after it.
+    budget: Budget,
+    /// For the work.
+    work: Cell<Budget>,
     /// When the ends of a group's instances began, as Auto Scaling said in this invocation.
     pub(super) ends_begun: Mutex<BTreeMap<GroupName, BTreeMap<InstanceId, Timestamp>>>,
     calls: Gate,
@@ -37,6 +42,7 @@ impl LiveAccount {
         Self {
             aws: Aws::new(web.clone(), settings.clone()).traced(trace_id),
             budget,
+            work: Cell::new(budget),
             ends_begun: Mutex::default(),
             calls: Gate::new(AT_ONCE),
         }
@@ -48,7 +54,22 @@ impl LiveAccount {
         patience: Patience,
         call: impl AsyncFn(Duration) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        retry::retrying(self.budget, &self.calls, patience, call).await
+        self.ask_when(Urgency::Soon, patience, call).await
+    }
+
+    /// The same, before or after others.
+    pub(super) async fn ask_when<T>(
+        &self,
+        urgency: Urgency,
+        patience: Patience,
+        call: impl AsyncFn(Duration) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        retry::retrying_when(urgency, self.budget(), &self.calls, patience, call).await
+    }
+
+    /// The time for the work.
+    pub(super) fn budget(&self) -> Budget {
+        self.work.get()
     }
 
     /// AWS, for calls that are none of the work: they wait for nobody's turn and are not counted.
@@ -118,8 +139,12 @@ impl Clock for LiveAccount {
 }
 
 impl Account for LiveAccount {
-    async fn heartbeat(&self, target: &Target) -> Result<(), Error> {
-        auto_scaling::heartbeat(self, target).await
+    fn call_until(&self, moment: Timestamp) {
+        self.work.set(self.work.get().until(moment));
+    }
+
+    async fn heartbeat(&self, target: &Target, urgency: Urgency) -> Result<(), Error> {
+        auto_scaling::heartbeat(self, target, urgency).await
     }
 
     async fn complete(&self, target: &Target, result: ActionResult) -> Result<(), Error> {

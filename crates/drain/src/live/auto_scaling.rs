@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use drain_core::decide::Urgency;
 use drain_core::ids::{GroupName, InstanceId};
 use drain_core::observation::Target;
 use drain_core::policy::ActionResult;
@@ -21,11 +22,11 @@ const NAMES_AT_ONCE: usize = 50;
 /// Pages of a group's history that are read for the ends that are going on: they are its newest lines.
 const PAGES_OF_HISTORY: usize = 10;
 
-pub(super) async fn heartbeat(account: &LiveAccount, target: &Target) -> Result<(), Error> {
+pub(super) async fn heartbeat(account: &LiveAccount, target: &Target, urgency: Urgency) -> Result<(), Error> {
     let action = action(target)?;
     // The next look sends another: nobody looks at the instance meanwhile.
     account
-        .ask(Patience::Tries(2), async |timeout| {
+        .ask_when(urgency, Patience::Tries(2), async |timeout| {
             api::record_heartbeat(&account.aws, &action, timeout).await.map_err(about(target.group.as_ref()))
         })
         .await

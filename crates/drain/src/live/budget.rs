@@ -43,6 +43,12 @@ impl Budget {
         }
     }
 
+    /// The same, and it makes no call after this moment.
+    pub(crate) fn until(self, moment: Timestamp) -> Self {
+        let left = Duration::try_from(moment.duration_since(Timestamp::now())).unwrap_or_default();
+        Self { ends: self.ends.min(Instant::now() + left), ..self }
+    }
+
     /// What one call may take.
     pub(crate) fn for_one_call(self) -> Duration {
         self.ends.saturating_duration_since(Instant::now()).min(LONGEST_CALL)

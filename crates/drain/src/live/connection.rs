@@ -156,10 +156,11 @@ impl Live<'_> {
         let identity = Token::parse(identity.as_str().to_owned())
             .map_err(|error| Error::IdentityUnavailable(sts::unusable(error)))?;
         let asked_at = Timestamp::now();
-        let login = retry::retrying(self.budget, &self.nomad_calls, Patience::Briefly, async |timeout| {
-            servers.login(method, &identity, timeout).await.map_err(|error| refused(method, error))
-        })
-        .await?;
+        let login =
+            retry::retrying(self.account.budget(), &self.nomad_calls, Patience::Briefly, async |timeout| {
+                servers.login(method, &identity, timeout).await.map_err(|error| refused(method, error))
+            })
+            .await?;
         let kept = KeptToken::lasting(login.token, asked_at, login.lifetime);
         self.must_be_safe(kept.token.clone()).await?;
         tracing::info!(auth_method = method, "logged in to Nomad as the function's role");
@@ -173,14 +174,16 @@ impl Live<'_> {
         let clients = self.clients().await?;
         let servers = self.servers(&clients, Some(token));
         let ask = async || {
-            retry::retrying(self.budget, &self.nomad_calls, Patience::Briefly, async |timeout| {
+            retry::retrying(self.account.budget(), &self.nomad_calls, Patience::Briefly, async |timeout| {
                 servers.servers(timeout).await.map_err(|error| self.failed(error))
             })
             .await
         };
         let mut answer = ask().await;
         for _ in 0..QUESTIONS_TO_FOLLOWERS {
-            if !matches!(answer, Err(Error::NomadTokenRefused { .. })) || !self.budget.pause(A_MOMENT).await {
+            if !matches!(answer, Err(Error::NomadTokenRefused { .. }))
+                || !self.account.budget().pause(A_MOMENT).await
+            {
                 break;
             }
             answer = ask().await;

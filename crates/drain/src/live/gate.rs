@@ -1,10 +1,11 @@
-//! The way out to one system: bounds how many calls are made at once, counts them, and closes for a moment when the system
-//! asks for fewer.
+//! The way out to one system: bounds how many calls are made at once, says which come first, counts them, and closes for a
+//! moment when the system asks for fewer.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use drain_core::decide::Urgency;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::metrics::Sample;
@@ -13,9 +14,40 @@ use crate::metrics::Sample;
 #[derive(Debug)]
 pub(super) struct Gate {
     permits: Semaphore,
+    /// Those that are not urgent wait here first, and only so many of them at the gate itself: whoever is, finds a short queue.
+    soon: Semaphore,
+    /// So do those that can be spared, before that.
+    spare: Semaphore,
     closed: Cell<Closed>,
     retries: Cell<usize>,
     times: RefCell<Sample>,
+}
+
+/// A place at the gate: as long as somebody has it, another one waits.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    gate: &'a Gate,
+    _permits: [Option<SemaphorePermit<'a>>; 3],
+}
+
+impl Place<'_> {
+    /// Makes one call as soon as the gate is open. `timeout` says how long it may take, once it is.
+    pub(super) async fn pass<T>(
+        &self,
+        timeout: impl Fn() -> Duration,
+        call: impl AsyncFnOnce(Duration) -> T,
+    ) -> T {
+        let Self { gate, .. } = *self;
+        // What waits keeps its place, so that no more than the others at the gate come when it opens.
+        while let Some(wait) = gate.wait().filter(|wait| *wait < timeout()) {
+            tokio::time::sleep(wait + SPREAD.mul_f64(fastrand::f64())).await;
+        }
+        let timeout = timeout();
+        let began = Instant::now();
+        let answer = call(timeout).await;
+        gate.times.borrow_mut().add(began.elapsed().as_secs_f64() * 1000.0);
+        answer
+    }
 }
 
 /// The calls of an invocation to one system.
@@ -52,29 +84,21 @@ impl Gate {
     pub(super) fn new(at_once: usize) -> Self {
         Self {
             permits: Semaphore::new(at_once),
+            soon: Semaphore::new(at_once),
+            spare: Semaphore::new(at_once.div_ceil(2)),
             closed: Cell::default(),
             retries: Cell::default(),
             times: RefCell::default(),
         }
     }
 
-    /// Makes one call when it is its turn. `timeout` says how long it may take, once it is.
-    pub(super) async fn pass<T>(
-        &self,
-        timeout: impl Fn() -> Duration,
-        call: impl AsyncFnOnce(Duration) -> T,
-    ) -> T {
-        // The semaphore is never closed; a permit lasts as long as the call.
-        let _permit = self.permits.acquire().await.ok();
-        // What waits keeps its place, so that no more than the others at the gate come when it opens.
-        while let Some(wait) = self.wait().filter(|wait| *wait < timeout()) {
-            tokio::time::sleep(wait + SPREAD.mul_f64(fastrand::f64())).await;
-        }
-        let timeout = timeout();
-        let began = Instant::now();
-        let answer = call(timeout).await;
-        self.times.borrow_mut().add(began.elapsed().as_secs_f64() * 1000.0);
-        answer
+    /// Waits for one's turn.
+    pub(super) async fn enter(&self, urgency: Urgency) -> Place<'_> {
+        // No semaphore is ever closed.
+        let spare = if urgency == Urgency::Spare { self.spare.acquire().await.ok() } else { None };
+        let soon = if urgency == Urgency::First { None } else { self.soon.acquire().await.ok() };
+        let turn = self.permits.acquire().await.ok();
+        Place { gate: self, _permits: [spare, soon, turn] }
     }
 
     fn wait(&self) -> Option<Duration> {
@@ -117,7 +141,7 @@ mod tests {
     /// How long one call waits at the gate.
     async fn passes_after(gate: &Gate) -> Duration {
         let began = Instant::now();
-        gate.pass(|| Duration::from_secs(10), async |_| ()).await;
+        gate.enter(Urgency::Soon).await.pass(|| Duration::from_secs(10), async |_| ()).await;
         began.elapsed()
     }
 
@@ -159,7 +183,7 @@ mod tests {
         let gate = Gate::new(8);
         gate.close();
         let began = Instant::now();
-        gate.pass(|| Duration::from_millis(1), async |_| ()).await;
+        gate.enter(Urgency::Soon).await.pass(|| Duration::from_millis(1), async |_| ()).await;
         assert!(began.elapsed() < FIRST / 2);
     }
 }

@@ -301,7 +301,7 @@ impl Live<'_> {
         let connection = self.nomad().await?;
         let ask = async |token| {
             let agent = NomadClient::new(connection.clients.agents.clone(), base.clone(), None, token);
-            retry::retrying(self.budget, &self.nomad_calls, patience, async |timeout| {
+            retry::retrying(self.account.budget(), &self.nomad_calls, patience, async |timeout| {
                 let answer = agent.agent_self(timeout).await;
                 answer.map_err(|source| Error::agent(instance, base.to_string(), source))
             })

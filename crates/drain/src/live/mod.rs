@@ -9,6 +9,8 @@ mod kept;
 mod lookup;
 mod nomad;
 mod retry;
+#[cfg(test)]
+mod throttling;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -46,7 +48,6 @@ pub struct Live<'a> {
     config: &'a ClusterConfig,
     /// For a Nomad for which public authorities vouch.
     web: &'a HttpClient,
-    budget: Budget,
     /// Made with the first call to Nomad: a sweep without a group needs no token.
     nomad: Mutex<Option<Rc<Connection>>>,
     sight: OnceCell<Sight>,
@@ -65,7 +66,6 @@ impl<'a> Live<'a> {
             cluster,
             config: &cluster.config,
             web,
-            budget: account.budget,
             nomad: Mutex::default(),
             sight: OnceCell::new(),
             addresses: RefCell::default(),
@@ -109,7 +109,7 @@ impl<'a> Live<'a> {
         call: impl AsyncFn(&NomadClient, Duration) -> Result<T, NomadError>,
     ) -> Result<T, Error> {
         self.with_token(async |nomad| {
-            retry::retrying(self.budget, &self.nomad_calls, Patience::Briefly, async |timeout| {
+            retry::retrying(self.account.budget(), &self.nomad_calls, Patience::Briefly, async |timeout| {
                 call(&nomad.servers, timeout).await.map_err(|error| self.failed(error))
             })
             .await
@@ -202,7 +202,7 @@ impl World for Live<'_> {
         let body = nomad::drain_request(request);
         self.with_token(async |nomad| {
             // Not tried again: the node has to be read first.
-            retry::once(self.budget, &self.nomad_calls, async |timeout| {
+            retry::once(self.account.budget(), &self.nomad_calls, async |timeout| {
                 let posted = nomad.servers.drain(request.node.as_str(), &body, timeout).await;
                 posted.map_err(|error| self.failed(error))
             })

@@ -1,6 +1,6 @@
 //! A step: one action carried out, and what its answer means.
 
-use drain_core::decide::{Action, DrainRequest};
+use drain_core::decide::{Action, DrainRequest, urgency};
 use drain_core::ids::NodeId;
 use drain_core::observation::{DrainDeadline, Errand, Nodes, Origin, SeenNode};
 use drain_core::policy::ActionResult;
@@ -160,7 +160,9 @@ impl<W: World> Case<'_, W> {
     /// One heartbeat. One that does not get through is not tried again at once: the next look sends another.
     async fn heartbeat(&mut self) -> Option<Vec<ReportEntry>> {
         let late = self.world.now() >= self.time_left();
-        let outcome = self.world.account().heartbeat(&self.seen.target).await;
+        let hold = self.seen.hold.as_ref()?;
+        let urgency = urgency(&self.seen, hold, self.world.now());
+        let outcome = self.world.account().heartbeat(&self.seen.target, urgency).await;
         let now = self.world.now();
         let denied = outcome.as_ref().is_err_and(|error| self.warn_if_denied(error));
         let hold = self.seen.hold.as_mut()?;

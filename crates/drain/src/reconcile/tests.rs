@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use drain_core::decide::DrainRequest;
+use drain_core::decide::{DrainRequest, Urgency};
 use drain_core::ids::{GroupName, HookName, InstanceId, NodeId};
 use drain_core::observation::{
     Allocation, ByHand, Cause, ClientStatus, DrainDeadline, Errand, Hold, LastDrain, LastDrainStatus, Member,
@@ -229,7 +229,9 @@ impl World for Scripted {
 }
 
 impl Account for Scripted {
-    async fn heartbeat(&self, _target: &Target) -> Result<(), Error> {
+    fn call_until(&self, _moment: Timestamp) {}
+
+    async fn heartbeat(&self, _target: &Target, _urgency: Urgency) -> Result<(), Error> {
         self.call("HEARTBEAT");
         if self.now.get() >= the_end() {
             return Err(Error::OutOfTime);

@@ -161,6 +161,7 @@ pub(super) fn describe(seen: &Observation, why: Reason, failure: Option<&Error>,
         Reason::HookTimeoutTakesOver => format!("{whose} is drained no further by this invocation"),
         Reason::DryRun => format!("DRY_RUN: {}", planned(seen, policy)),
         Reason::GroupNotWatched
+        | Reason::OutOfTime
         | Reason::NoCluster
         | Reason::NoLongerHeld
         | Reason::InstanceRunning

@@ -8,7 +8,7 @@ use drain::Error;
 use drain::aws::AwsError;
 use drain::config::GroupSelection;
 use drain::world::{Account, Census, Clock, Group, GroupInstance, Hook, Idle, Waiting, World};
-use drain_core::decide::DrainRequest;
+use drain_core::decide::{DrainRequest, Urgency};
 use drain_core::ids::{GroupName, HookName, InstanceId, NodeId};
 use drain_core::observation::{Allocation, Node, Sight, Target};
 use drain_core::policy::ActionResult;
@@ -266,7 +266,10 @@ impl World for Walked {
 }
 
 impl Account for Walked {
-    async fn heartbeat(&self, target: &Target) -> Result<(), Error> {
+    /// A walk decides how long an invocation lasts.
+    fn call_until(&self, _moment: Timestamp) {}
+
+    async fn heartbeat(&self, target: &Target, _urgency: Urgency) -> Result<(), Error> {
         let beat = || {
             self.action(target, "autoscaling:RecordLifecycleActionHeartbeat", |meant| {
                 self.ground.aws.record_lifecycle_action_heartbeat(meant)

@@ -138,3 +138,29 @@ fn past_max_hold_no_heartbeat_proves_anything_either() {
     scene.clone().after(mins(119)).heartbeats();
     scene.after(mins(120)).waits(Reason::MaxHoldReached);
 }
+
+#[test]
+fn every_second_turn_comes_first_and_leaves_a_third_of_the_timeout() {
+    for timeout in [300, 359, 900, 3_600, 7_200] {
+        let scene = waiting(secs(timeout));
+        let urgency = |minute: i64| {
+            let scene = scene.clone().after(mins(minute));
+            urgency(&scene.seen, scene.seen.hold.as_ref().unwrap(), scene.now)
+        };
+        let first: Vec<i64> = (0..480).filter(|minute| urgency(*minute) == Urgency::First).collect();
+        let spare = (0..480).filter(|minute| urgency(*minute) == Urgency::Spare).count();
+        assert!(first.len().abs_diff(spare) <= 1, "{timeout}: {first:?}");
+        for pair in first.windows(2) {
+            assert!((pair[1] - pair[0]) * 60 * 3 <= timeout * 2, "{timeout}: {first:?}");
+        }
+    }
+}
+
+#[test]
+fn a_hook_that_is_too_short_for_turns_comes_first_at_every_look() {
+    let scene = waiting(secs(120));
+    for minute in 0..4 {
+        let scene = scene.clone().after(mins(minute));
+        assert_eq!(urgency(&scene.seen, scene.seen.hold.as_ref().unwrap(), scene.now), Urgency::First);
+    }
+}

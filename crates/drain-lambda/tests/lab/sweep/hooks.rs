@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::counted;
 use crate::harness::{
-    HEARTBEAT, became, completions, count, deploy_with_sweep, ending, heartbeat_timeout, invoke_with,
-    is_held, lab, message_of, nomad_calls, posts, response, sweep, terminate, warnings,
+    HEARTBEAT, became, complete_by_hand, completions, count, deploy_with_sweep, ending, heartbeat_timeout,
+    invoke_with, is_held, lab, message_of, nomad_calls, posts, response, sweep, terminate, warnings,
 };
 
 /// A group with these hooks, and a worker of it that ends.
@@ -33,14 +33,7 @@ async fn an_instance_that_another_hook_holds_is_not_drained_before_ours_does() {
     assert!(lab.node(&worker).unwrap().eligible);
     assert!(warnings(&run).is_empty(), "{:?}", warnings(&run));
 
-    let action = lab.aws.lifecycle_action(&worker.instance_id).unwrap();
-    let meant = drain_lab::aws::ActionRef {
-        group: &action.group,
-        hook: &action.hook,
-        token: Some(&action.token),
-        instance_id: None,
-    };
-    lab.aws.complete_lifecycle_action(&meant, drain_lab::aws::ActionResult::Continue).unwrap();
+    complete_by_hand(&lab, &worker);
     assert_eq!(became(&sweep(lambda).await), ("completed", "drained"));
 }
 
