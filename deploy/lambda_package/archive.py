@@ -6,8 +6,8 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-# How everything that belongs to a release begins.
-NAMES = "lambda-nomad-drain"
+# Everything that belongs to a release: of the function, and of the operator's tool.
+NAMES = ("lambda-nomad-drain*", "nomad-drain*")
 # The zip format knows no earlier one. Any date would do, as long as it is always the same.
 _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
@@ -26,9 +26,13 @@ def write(package: Path, files: dict[str, bytes]) -> None:
 
 
 def checksums(folder: Path) -> str:
-    """Packages and SBOM in the folder, each as a line for `sha256sum --check`."""
-    files = sorted(folder.glob(f"{NAMES}*"))
-    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
+    """Packages, archives and SBOMs in the folder, each as a line for `sha256sum --check`."""
+    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in released(folder))
+
+
+def released(folder: Path) -> list[Path]:
+    """What is there of a release."""
+    return sorted(path for pattern in NAMES for path in folder.glob(pattern))
 
 
 def first_difference(one: bytes, other: bytes) -> int | None:

@@ -40,9 +40,8 @@ def tools(root: Path) -> Path:
     return home / "bin"
 
 
-def missing_target(root: Path, architecture: Architecture) -> str | None:
-    """Has rustup install Rust's standard library for the architecture. Why it could not, or nothing if it is there."""
-    target = architecture.rust_target
+def missing_target(root: Path, target: str) -> str | None:
+    """Has rustup install Rust's standard library for the target. Why it could not, or nothing if it is there."""
     if (_sysroot(root) / "lib/rustlib" / target / "lib").is_dir():
         return None
     if not shutil.which("rustup"):
@@ -55,15 +54,29 @@ def missing_target(root: Path, architecture: Architecture) -> str | None:
 
 
 def build(root: Path, programs: Path, architecture: Architecture, target_folder: Path) -> bytes:
-    """Builds the sources in `root` and returns the binary."""
-    arguments = ["lambda", "build", "--release", architecture.cargo_lambda, "--package", "drain-lambda", "--bin", "bootstrap"]
+    """Builds the function of the sources in `root` and returns the binary."""
     output = target_folder / "lambda" / architecture.lambda_name
-    _run(
-        ["cargo", *arguments, "--locked", "--lambda-dir", output],
-        root,
-        environment(root, programs, target_folder, os.environ),
-    )
+    arguments = [architecture.cargo_lambda, "--package", "drain-lambda", "--bin", "bootstrap", "--lambda-dir", output]
+    _build(root, programs, arguments, target_folder)
     return (output / "bootstrap/bootstrap").read_bytes()
+
+
+def build_tool(root: Path, programs: Path, architecture: Architecture, target_folder: Path) -> bytes:
+    """Builds the operator's tool, which needs no library of the system, and returns the binary."""
+    output = target_folder / "tool" / architecture.lambda_name
+    target = ["--target", architecture.musl_target]
+    arguments = [*target, "--package", "drain-cli", "--bin", "nomad-drain", "--lambda-dir", output]
+    # Or the path of these sources would be in it, for `nomad-drain demo` to build the function from.
+    _build(root, programs, arguments, target_folder, {"NOMAD_DRAIN_RELEASE": "1"})
+    # cargo-lambda calls every program so.
+    return (output / "nomad-drain/bootstrap").read_bytes()
+
+
+def _build(
+    root: Path, programs: Path, arguments: list[str | Path], target_folder: Path, more: dict[str, str] | None = None
+) -> None:
+    variables = environment(root, programs, target_folder, os.environ) | (more or {})
+    _run(["cargo", "lambda", "build", "--release", "--locked", *arguments], root, variables)
 
 
 def environment(root: Path, programs: Path, target_folder: Path, inherited: os._Environ[str] | dict[str, str]) -> dict[str, str]:

@@ -14,24 +14,29 @@ from .architecture import ARCHITECTURES
 
 VERSION = "0.5.9"
 NAME = "lambda-nomad-drain.cdx.json"
-_PACKAGE = Path("crates/drain-lambda")
+TOOL_NAME = "nomad-drain.cdx.json"
+# What each lists, and for which targets.
+_LISTED = {
+    NAME: (Path("crates/drain-lambda"), [one.rust_target for one in ARCHITECTURES.values()]),
+    TOOL_NAME: (Path("crates/drain-cli"), [one.musl_target for one in ARCHITECTURES.values()]),
+}
 
 
 def write(root: Path, output: Path) -> int:
-    """Writes the list, and returns how many components it has."""
+    """Writes the list of that name, and returns how many components it has."""
+    package, targets = _LISTED[output.name]
     tools = root / "target/tools"
     program = _install(root, tools)
     with tempfile.TemporaryDirectory() as folder:
         # It writes beside each Cargo.toml: not into the sources themselves.
         copy = Path(folder).resolve() / "sources"
         build.copy_sources(root, copy)
-        manifest = copy / _PACKAGE / "Cargo.toml"
+        manifest = copy / package / "Cargo.toml"
         options = ["--format", "json", "--no-build-deps", "--spec-version", "1.5", "--override-filename", "sbom"]
         lists = []
-        for architecture in ARCHITECTURES.values():
-            target = ["--target", architecture.rust_target]
-            _run([program, "cyclonedx", "--manifest-path", manifest, *target, *options], copy)
-            lists.append(normalized(json.loads((copy / _PACKAGE / "sbom.json").read_text()), copy))
+        for target in targets:
+            _run([program, "cyclonedx", "--manifest-path", manifest, "--target", target, *options], copy)
+            lists.append(normalized(json.loads((copy / package / "sbom.json").read_text()), copy))
         listed = together(lists)
     output.write_text(json.dumps(listed, indent=2, sort_keys=True) + "\n")
     return len(listed["components"])

@@ -1,13 +1,13 @@
 # The sweep as a Nomad service job, instead of the function's schedule or beside it. See docs/operator-tool.md.
 #
 #   nomad var put nomad/jobs/nomad-drain-sweep NOMAD_TOKEN=<secret id of a token with nomad-drain.policy.hcl>
-#   nomad job run -var artifact=https://… -var nomad_addr=https://… -var aws_region=eu-west-1 -var groups=workers \
+#   nomad job run -var release=https://… -var nomad_addr=https://… -var aws_region=eu-west-1 -var groups=workers \
 #     deploy/nomad/nomad-drain-sweep.nomad.hcl
 
-variable "artifact" {
-  description = "Where the program is: an archive with nomad-drain at its top. Add ?checksum=sha256:… to pin it."
+variable "release" {
+  description = "Where a release's files are: https://github.com/OWNER/REPOSITORY/releases/download/v0.1.0, or a copy of yours."
   type        = string
-  default     = "https://artifacts.example.com/nomad-drain_linux_amd64.tar.gz"
+  default     = "https://artifacts.example.com/nomad-drain"
 }
 
 variable "nomad_addr" {
@@ -87,8 +87,10 @@ job "nomad-drain-sweep" {
       # authorities that vouch for AWS are built in), the same args, ports = ["health"], and no artifact.
       driver = "exec"
 
+      # nomad-drain_linux_amd64.tar.gz or nomad-drain_linux_arm64.tar.gz, as the node needs it. To pin one of them, name it, add a
+      # constraint on ${attr.cpu.arch}, and: options { checksum = "sha256:…" }, from the release's SHA256SUMS.
       artifact {
-        source = var.artifact
+        source = "${var.release}/nomad-drain_${attr.kernel.name}_${attr.cpu.arch}.tar.gz"
       }
 
       config {

@@ -110,6 +110,17 @@ run "groups_with_a_tag_are_called_anything" {
   }
 }
 
+run "where_hooks_are_kept_names_may_be_globs" {
+  command = plan
+  variables {
+    create_lifecycle_hooks = false
+  }
+  assert {
+    condition     = !contains(keys(jsondecode(aws_cloudwatch_event_rule.this["hooks"].event_pattern).detail), "AutoScalingGroupName")
+    error_message = "the template cannot tell one from the other, and both are the same"
+  }
+}
+
 run "endpoints_are_made_for_what_is_called" {
   command = plan
   variables {

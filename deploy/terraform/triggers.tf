@@ -13,7 +13,7 @@ locals {
         "detail-type" = ["EC2 Instance-terminate Lifecycle Action", "EC2 Instance-launch Lifecycle Action"]
         detail = merge(
           { LifecycleHookName = [var.lifecycle_hook_name, lookup(var.environment, "LAUNCH_HOOK_NAME", "nomad-launch-hook")] },
-          length(module.plan.rule_groups) == 0 ? {} : { AutoScalingGroupName = module.plan.rule_groups },
+          local.makes_hooks && length(module.plan.rule_groups) > 0 ? { AutoScalingGroupName = module.plan.rule_groups } : {},
         )
       })
     } } : {},

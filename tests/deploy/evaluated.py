@@ -93,6 +93,9 @@ class Stack:
     def _split(self, parts):
         return self.evaluate(parts[1]).split(parts[0])
 
+    def _length(self, items):
+        return len(self.evaluate(items))
+
     def _base64(self, text):
         return base64.b64encode(self.evaluate(text).encode()).decode()
 

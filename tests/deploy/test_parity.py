@@ -65,8 +65,8 @@ WISHES = {
         {"auto_scaling_groups": ["workers", "batch-*"], "create_lifecycle_hooks": False},
     ),
     "as many groups as the rule names": (
-        {"AutoScalingGroups": ",".join(f"workers-{number}" for number in range(20))},
-        {"auto_scaling_groups": [f"workers-{number}" for number in range(20)]},
+        {"AutoScalingGroups": ",".join(f"workers-{number}" for number in range(6))},
+        {"auto_scaling_groups": [f"workers-{number}" for number in range(6)]},
     ),
     "more groups than that": (
         {"AutoScalingGroups": ",".join(f"workers-{number}" for number in range(7))},

@@ -18,6 +18,7 @@ from unittest import mock
 from binaries import ARM64, Wanted, make
 
 from lambda_package import build, command, sbom
+from lambda_package.architecture import ARCHITECTURES
 
 GOOD = {"x86_64": make(Wanted(libraries=["libc.so.6"])), "arm64": make(Wanted(ARM64, libraries=["libc.so.6"]))}
 TOO_NEW = make(Wanted(libraries=["libc.so.6"], versions={"libc.so.6": {"GLIBC_2.39": ["pidfd_getpid"]}}))
@@ -28,6 +29,8 @@ class Command(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name)
+        (self.root / "LICENSE").write_text("licence")
+        self.tools = [{"x86_64": make(Wanted()), "arm64": make(Wanted(ARM64))}]
         self.dist = self.root / "dist"
         self.builds: list[Path] = []
         self.binaries = [dict(GOOD)]
@@ -35,7 +38,9 @@ class Command(unittest.TestCase):
         self.emulator: str | None = None
         self.patch(command, ROOT=self.root, DIST=self.dist)
         self.patch(command.build, tools=lambda _: Path("bin"), build=self.build, copy_sources=lambda *_: None)
-        self.patch(command.build, missing_target=lambda _, of: self.missing.get(of.lambda_name))
+        names = {target: one.lambda_name for one in ARCHITECTURES.values() for target in (one.rust_target, one.musl_target)}
+        self.patch(command.build, missing_target=lambda _, target: self.missing.get(names[target]), build_tool=self.build_tool)
+        self.patch(command.tool, why_not=lambda _: self.emulator, files=lambda binary, *_: {"nomad-drain": binary})
         self.patch(command.trial, why_not=lambda _: self.emulator, run=lambda *_: "test_notification")
         self.patch(command.sbom, write=self.sbom)
 
@@ -49,6 +54,9 @@ class Command(unittest.TestCase):
         self.assertTrue(target.is_relative_to(root) or target.parent == root.parent, "each build has a folder of its own")
         again = sum(root != self.root for root in self.builds)
         return self.binaries[min(again, len(self.binaries) - 1)][architecture.lambda_name]
+
+    def build_tool(self, root: Path, _programs: Path, architecture: Any, _target: Path) -> bytes:
+        return self.tools[0 if root == self.root else -1][architecture.lambda_name]
 
     def sbom(self, _root: Path, output: Path) -> int:
         output.write_text("{}")
@@ -155,6 +163,37 @@ class Command(unittest.TestCase):
         self.assertTrue((self.root / "target/package/bootstrap-x86_64-again").is_file())
 
 
+    def test_the_operators_tool_is_made_when_it_is_asked_for(self) -> None:
+        code, output = self.package("--tool", "--check-reproducible")
+        self.assertEqual(code, 0, output)
+        of_the_tool = ["nomad-drain.cdx.json", "nomad-drain_linux_amd64.tar.gz", "nomad-drain_linux_arm64.tar.gz"]
+        self.assertEqual([name for name in self.made() if name.startswith("nomad-drain")], of_the_tool)
+        summed = [line.split()[1] for line in (self.dist / "SHA256SUMS").read_text().splitlines()]
+        self.assertEqual(set(summed), set(self.made()) - {"SHA256SUMS"})
+        self.assertEqual(output.count("gives the same nomad-drain"), 2)
+        self.package()
+        self.assertEqual([name for name in self.made() if name.startswith("nomad-drain")], [], "an earlier run's")
+
+    def test_a_tool_that_needs_a_library_is_not_packed(self) -> None:
+        self.tools = [GOOD]
+        code, output = self.package("--tool")
+        self.assertEqual(code, 1)
+        self.assertIn("nomad-drain_linux_amd64.tar.gz: it needs libc.so.6", output)
+
+    def test_a_tool_that_cannot_be_run_here_is_left_out_and_that_is_said(self) -> None:
+        self.emulator = "there is no qemu-aarch64-static"
+        code, output = self.package("--tool")
+        self.assertEqual(code, 0)
+        self.assertIn("skipped: nomad-drain_linux_arm64.tar.gz is not made: there is no qemu-aarch64-static", output)
+
+    def test_a_second_build_of_the_tool_has_to_give_the_same_bytes(self) -> None:
+        (self.root / "target/package").mkdir(parents=True)
+        self.tools.append({name: binary + b"\1" for name, binary in self.tools[0].items()})
+        code, output = self.package("--tool", "--check-reproducible")
+        self.assertEqual(code, 1)
+        self.assertIn("a second build gives another nomad-drain-amd64", output)
+
+
 class Environment(unittest.TestCase):
     def environment(self, root: Path, **inherited: str) -> dict[str, str]:
         with mock.patch.multiple(build, _sysroot=lambda _: Path("/rust"), _commit=lambda _: "0" * 40):
@@ -174,6 +213,17 @@ class Environment(unittest.TestCase):
         made = self.environment(Path("/sources"), HOME="/home/me", **foreign)
         self.assertEqual(foreign.keys() & made.keys(), set())
         self.assertEqual(made["HOME"], "/home/me")
+
+    def test_a_released_tool_does_not_know_where_its_sources_lay(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(build, "environment", return_value={"PATH": "/usr/bin"}):
+            built = Path(folder, "tool/arm64/nomad-drain/bootstrap")
+            built.parent.mkdir(parents=True)
+            built.write_bytes(b"program")
+            with mock.patch.object(build, "_run") as run:
+                self.assertEqual(build.build_tool(Path("/sources"), Path("/bin"), ARCHITECTURES["arm64"], Path(folder)), b"program")
+        command_line, _, variables = run.call_args.args
+        self.assertIn("aarch64-unknown-linux-musl", command_line)
+        self.assertEqual(variables, {"PATH": "/usr/bin", "NOMAD_DRAIN_RELEASE": "1"})
 
     def test_tools_are_pinned_by_their_hashes(self) -> None:
         lines = Path(build._REQUIREMENTS).read_text().splitlines()

@@ -10,6 +10,9 @@ import unittest
 from pathlib import Path
 from typing import Any, Iterator
 
+from lambda_package import sbom
+from lambda_package.architecture import ARCHITECTURES
+
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = ROOT / ".github/workflows"
 
@@ -100,7 +103,7 @@ class Workflows(unittest.TestCase):
 
     def test_what_is_released_has_passed_every_check(self) -> None:
         for file, job in (("ci.yml", "package"), ("release.yml", "build")):
-            self.assertIn("deploy/package --strict --check-reproducible", self.commands(file, job))
+            self.assertIn("deploy/package --tool --strict --check-reproducible", self.commands(file, job))
             self.assertIn("qemu-user-static libc6-arm64-cross", self.commands(file, job))
         self.assertIn(".ci/run", self.commands("release.yml", "check"))
         self.assertEqual(set(self.workflows["release.yml"]["jobs"]["publish"]["needs"]), {"check", "build"})
@@ -108,15 +111,17 @@ class Workflows(unittest.TestCase):
         self.assertEqual(set(triggers), {"push"})
         self.assertEqual(list(triggers["push"]), ["tags"])
 
-    def test_a_release_carries_both_packages_checksums_and_sbom_all_of_them_signed(self) -> None:
+    def test_a_release_carries_packages_tool_checksums_and_sboms_all_of_them_signed(self) -> None:
         steps = self.steps("release.yml", "publish")
         actions = [step.get("uses", "").split("@")[0] for step in steps]
         self.assertLess(actions.index("actions/download-artifact"), actions.index("actions/attest"))
         signed = [step["with"] for step in steps if step.get("uses", "").startswith("actions/attest@")]
-        self.assertEqual([inputs["subject-path"] for inputs in signed], ["dist/*", "dist/*.zip"])
-        self.assertEqual(signed[1]["sbom-path"], "dist/lambda-nomad-drain.cdx.json")
+        self.assertEqual([inputs["subject-path"] for inputs in signed], ["dist/*", "dist/*.zip", "dist/*.tar.gz"])
+        sboms = [sbom.NAME, sbom.TOOL_NAME]
+        self.assertEqual([inputs["sbom-path"] for inputs in signed[1:]], [f"dist/{name}" for name in sboms])
         commands = self.commands("release.yml", "publish")
-        for name in ("lambda-nomad-drain-x86_64.zip", "lambda-nomad-drain-arm64.zip", "lambda-nomad-drain.cdx.json"):
+        made = [name for one in ARCHITECTURES.values() for name in (one.package, one.tool_archive)]
+        for name in [*made, *sboms]:
             self.assertIn(name, commands)
         self.assertIn("sha256sum --check --strict SHA256SUMS", commands)
         self.assertIn('gh release create "$TAG" dist/*', steps[-1]["run"])

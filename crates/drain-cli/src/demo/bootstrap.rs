@@ -7,11 +7,22 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 use tokio::process::Command;
 
+/// The checkout that this program was built from. One that is released knows of none (`deploy/package --tool` sets the variable):
+/// it is the same wherever its sources lay, and that place is not there for whoever runs it.
+const CHECKOUT: Option<&str> = match option_env!("NOMAD_DRAIN_RELEASE") {
+    Some(_) => None,
+    None => Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")),
+};
+
 /// Builds the function out of the checkout that this program was built from, and gives its path. It is built as it is
 /// deployed, in the release profile, whatever this program's own profile is: the demonstration's figures are the function's.
 /// Cargo shows its progress on standard error, and ends if it is not waited for.
 pub(super) async fn build() -> anyhow::Result<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let Some(workspace) = CHECKOUT.map(Path::new) else {
+        bail!(
+            "a released nomad-drain has no checkout to build the function from: name its binary with --bootstrap"
+        );
+    };
     if !workspace.join("Cargo.toml").is_file() {
         bail!(
             "there is no checkout at {} to build the function from: name its binary with --bootstrap",
@@ -20,7 +31,7 @@ pub(super) async fn build() -> anyhow::Result<PathBuf> {
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
-    command.current_dir(&workspace).args([
+    command.current_dir(workspace).args([
         "build",
         "--release",
         "--package",
