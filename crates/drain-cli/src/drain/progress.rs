@@ -1,7 +1,6 @@
 //! What is shown while drains run: a bar for each on a terminal, a line for each change elsewhere.
 
 use std::cell::RefCell;
-use std::io::IsTerminal as _;
 
 use drain::by_hand::{Drained, HandError, Seen};
 use drain_core::decide::{Action, Decision};
@@ -47,8 +46,10 @@ const NARROW: usize = 8;
 impl Progress {
     /// For these instances; `silent` if a document or a plan says it all at the end.
     pub(super) fn of(instances: &[InstanceId], silent: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal() && !silent;
-        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = ProgressDrawTarget::stderr();
+        // A terminal that is dumb shows no bars, and gets lines too.
+        let terminal = !target.is_hidden() && !silent;
+        let target = if terminal { target } else { ProgressDrawTarget::hidden() };
         let all = MultiProgress::with_draw_target(target);
         let bar_width = if columns() < WIDE.0.into() { NARROW } else { WIDE.1 };
         let parts = instances.iter().map(|instance| {

@@ -72,6 +72,27 @@ async fn what_still_runs_is_said_by_job_and_only_when_it_has_changed() {
 }
 
 #[tokio::test]
+async fn on_a_terminal_what_is_left_is_beside_a_bar_and_one_without_a_cursor_gets_lines() {
+    for (kind, said) in [
+        ("xterm", "[        ] 1 left, deadline in 59m 5"),
+        ("dumb", "1 allocation still runs: web (default) on node worker-1"),
+    ] {
+        let stage = Stage::set_up().await;
+        let worker = worker_with_work(&stage, Duration::from_secs(2)).await;
+        let Some(child) = stage.on_a_terminal(kind, &["drain", &worker.instance_id]) else {
+            println!("skipped: there is no program `script`, which makes a terminal");
+            return;
+        };
+        let output = tokio::time::timeout(Duration::from_mins(1), child.wait_with_output()).await;
+        let output = output.unwrap_or_else(|_| panic!("it goes on after a minute")).unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        let plain = shown.replace("\u{1b}[36m", "").replace("\u{1b}[39m", "").replace("\u{1b}[0m", "");
+        assert!(output.status.success() && plain.contains(said), "{kind}: {shown:?}");
+        assert!(plain.contains("drained: every allocation on node worker-1"), "{kind}: {shown:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_node_is_named_by_its_id_its_beginning_or_its_name() {
     let stage = Stage::set_up().await;
     let worker = stage.add_worker(GROUP, 1).unwrap();

@@ -12,7 +12,12 @@ pub(crate) fn bootstrap() -> &'static Path {
     static BOOTSTRAP: OnceLock<PathBuf> = OnceLock::new();
     BOOTSTRAP.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", "drain-lambda", "--bin", "bootstrap"]);
+        // As a part of the workspace: `cargo test --workspace` has built it already, with the features that it has there.
+        cargo.args(["build", "--quiet", "--workspace", "--bin", "bootstrap"]);
+        // Build scripts that look at what Cargo tells this test would run again, and everything above them would be built again.
+        for told in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_MANIFEST_LINKS"] {
+            cargo.env_remove(told);
+        }
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }

@@ -85,6 +85,19 @@ impl Stage {
         command.spawn().unwrap()
     }
 
+    /// The tool on a terminal of this kind, as `script` makes one; `None` where there is no such program.
+    pub(crate) fn on_a_terminal(&self, kind: &str, arguments: &[&str]) -> Option<Child> {
+        let tool = self.command(arguments);
+        // Without `exec` it would be the shell that Ctrl-C ends.
+        let line = format!("exec {} {}", env!("CARGO_BIN_EXE_nomad-drain"), arguments.join(" "));
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env_clear();
+        let variables = tool.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));
+        script.envs(variables).env("TERM", kind).env("PATH", std::env::var_os("PATH")?);
+        script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        script.spawn().ok()
+    }
+
     /// Presses Ctrl-C, and waits for its end.
     pub(crate) async fn interrupt(&self, child: Child) -> Ran {
         let process = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();

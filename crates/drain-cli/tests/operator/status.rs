@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::process::Stdio;
 use std::time::Duration;
 
 use drain_lab::journal::System;
 use drain_lab::nomad::{Access, Policy};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::Command;
 
 use crate::stage::{GROUP, Ran, Stage};
 
@@ -275,24 +273,11 @@ async fn without_a_terminal_each_look_is_a_line_and_a_failed_one_does_not_end_it
     assert_eq!(stage.interrupt(child).await.status, 0);
 }
 
-/// The tool on a terminal, as `script` makes one; `None` where there is no such program.
-fn on_a_terminal(stage: &Stage, arguments: &[&str]) -> Option<tokio::process::Child> {
-    let tool = stage.command(arguments);
-    // Without `exec` it would be the shell that Ctrl-C ends.
-    let line = format!("exec {} {}", env!("CARGO_BIN_EXE_nomad-drain"), arguments.join(" "));
-    let mut script = Command::new("script");
-    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env_clear();
-    let variables = tool.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));
-    script.envs(variables).env("TERM", "xterm").env("PATH", std::env::var_os("PATH")?);
-    script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-    script.spawn().ok()
-}
-
 #[tokio::test]
 async fn on_a_terminal_it_shows_in_place_and_gives_the_screen_back() {
     let stage = Stage::set_up().await;
     let worker = stage.ending(1);
-    let Some(mut child) = on_a_terminal(&stage, &["status", "--watch", "--every", "1s"]) else {
+    let Some(mut child) = stage.on_a_terminal("xterm", &["status", "--watch", "--every", "1s"]) else {
         println!("skipped: there is no program `script`, which makes a terminal");
         return;
     };
