@@ -208,8 +208,8 @@ fn tls(error: &NomadError) -> &'static str {
             "Renew the servers' certificate (nomad tls cert create -server), and reload the servers with SIGHUP."
         }
         Rejection::Other => {
-            "NOMAD_ADDR has to be a name in the servers' certificate; if an authority of your own issued it, name that \
-             authority's file in NOMAD_CACERT."
+            "Give the servers one that is valid today, is for servers and is no authority's own (nomad tls cert create -server), \
+             and reload them with SIGHUP."
         }
     }
 }
