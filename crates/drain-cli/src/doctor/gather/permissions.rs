@@ -48,7 +48,7 @@ pub(super) async fn facts(
             Fact::Known(said) => Ok(some
                 .into_iter()
                 .map(|one| {
-                    let decision = said.get(&one.action).copied().unwrap_or(Decision::NotAllowed);
+                    let decision = said.get(&one.action).cloned().unwrap_or(Decision::NotAllowed);
                     Granted { needed: one.clone(), decision }
                 })
                 .collect::<Vec<_>>()),

@@ -171,7 +171,7 @@ pub(super) async fn hook_roles(
             let said =
                 asked(aws, async |aws| iam::simulate_principal_policy(aws, role, &[action], arn).await).await;
             let decision = match said {
-                Fact::Known(said) => Fact::Known(said.get(action).copied().unwrap_or(Decision::NotAllowed)),
+                Fact::Known(said) => Fact::Known(said.get(action).cloned().unwrap_or(Decision::NotAllowed)),
                 Fact::Unknown(why) => Fact::Unknown(why),
             };
             ((role.to_owned(), arn.to_owned()), decision)

@@ -232,6 +232,11 @@ fn service(arn: &str) -> &str {
     arn.split(':').nth(2).unwrap_or_default()
 }
 
+/// The partition of an ARN: `aws`, `aws-cn`, `aws-us-gov`.
+fn partition(arn: &str) -> &str {
+    arn.split(':').nth(1).unwrap_or("aws")
+}
+
 /// The account of an ARN.
 fn account(arn: &str) -> &str {
     arn.split(':').nth(4).unwrap_or_default()

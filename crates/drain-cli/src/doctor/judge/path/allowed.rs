@@ -1,6 +1,6 @@
 //! Who may call the function, and send to what is on the way.
 
-use super::{AREA, Walked, Way, account, known, name, not_checked};
+use super::{AREA, Walked, Way, account, known, name, not_checked, partition};
 use crate::aws::policy::{Document, Principal, Request, Verdict};
 use crate::doctor::code::Code;
 use crate::doctor::facts::{Decision, Fact};
@@ -17,8 +17,7 @@ impl Way<'_> {
             );
         }
         let mut found = Vec::new();
-        let account = arn.split(':').nth(4).unwrap_or_default();
-        let partition = arn.split(':').nth(1).unwrap_or("aws");
+        let (partition, account) = (partition(arn), account(arn));
         let usual = format!(
             "arn:{partition}:iam::{account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
         );
@@ -99,13 +98,32 @@ impl Way<'_> {
         }
         match self.facts.hook_roles.get(&(role.to_owned(), arn.to_owned())) {
             None | Some(Fact::Known(Decision::Allowed)) => {}
-            Some(Fact::Known(Decision::NotAllowed | Decision::Forbidden)) => {
+            Some(Fact::Known(Decision::NotAllowed)) => {
                 let what = format!("its role {} may not send to {}", name(role), name(arn));
                 found.push(self.finding(Code::HookRoleCannotSend, what).todo("Allow it:").command(format!(
                     "aws iam attach-role-policy --role-name {} --policy-arn \
-                     arn:aws:iam::aws:policy/service-role/AutoScalingNotificationAccessRole",
-                    name(role)
+                     arn:{}:iam::aws:policy/service-role/AutoScalingNotificationAccessRole",
+                    name(role),
+                    partition(role)
                 )));
+            }
+            Some(Fact::Known(
+                Decision::Forbidden | Decision::NotByBoundary | Decision::NotByOrganization,
+            )) => {
+                let what = format!("a policy forbids its role {} to send to {}", name(role), name(arn));
+                found.push(self.finding(Code::HookRoleCannotSend, what).todo(format!(
+                    "Look for what denies {action}: in the role's policies, its permissions boundary, or the organisation's."
+                )));
+            }
+            Some(Fact::Known(Decision::Depends(keys))) => {
+                let what = format!(
+                    "not checked: whether the hook's role {} may send to {}. Its policies have a condition on {}",
+                    name(role),
+                    name(arn),
+                    keys.join(" and ")
+                );
+                let todo = "See in the role's policy whether the condition holds when Auto Scaling sends.";
+                found.push(self.finding(Code::NotChecked, what).todo(todo));
             }
             Some(Fact::Unknown(why)) => {
                 let what = format!("whether the hook's role may send to {}", name(arn));

@@ -325,15 +325,20 @@ async fn a_role_is_simulated_as_the_lab_enforces_it() {
     );
     let (status, body) = lab.query("iam", &form).await;
     assert_eq!(status, 200, "{body}");
-    assert_eq!(texts(&body, "EvalDecision"), ["implicitDeny", "implicitDeny", "allowed", "implicitDeny"]);
-    assert_eq!(texts(&body, "EvalActionName")[2], "autoscaling:CompleteLifecycleAction");
-    assert_eq!(texts(&body, "EvalResourceName")[2], "arn:of:group:1");
+    // One result for an action, as bad as the worst of its resources, whose own results are inside.
+    assert_eq!(texts(&body, "EvalActionName"), ["ssm:GetParameter", "autoscaling:CompleteLifecycleAction"]);
+    assert_eq!(texts(&body, "EvalDecision"), ["implicitDeny", "implicitDeny"]);
+    let each = ["implicitDeny", "implicitDeny", "allowed", "implicitDeny"];
+    assert_eq!(texts(&body, "EvalResourceDecision"), each);
+    let names = texts(&body, "EvalResourceName");
+    assert!(names[0].starts_with("arn:${Partition}:ssm:"), "{names:?}");
+    assert_eq!(names[4..], ["arn:of:group:1", "arn:of:group:2"]);
     assert_eq!(texts(&body, "IsTruncated"), ["false"]);
 
-    let (_, first) = lab.query("iam", &format!("{form}&MaxItems=3")).await;
-    assert_eq!((texts(&first, "EvalDecision").len(), texts(&first, "IsTruncated")[0]), (3, "true"));
+    let (_, first) = lab.query("iam", &format!("{form}&MaxItems=1")).await;
+    assert_eq!((texts(&first, "EvalDecision").len(), texts(&first, "IsTruncated")[0]), (1, "true"));
     let (_, rest) = lab.query("iam", &format!("{form}&Marker={}", texts(&first, "Marker")[0])).await;
-    assert_eq!(texts(&rest, "EvalDecision"), ["implicitDeny"]);
+    assert_eq!(texts(&rest, "EvalActionName"), ["autoscaling:CompleteLifecycleAction"]);
 
     let form = form.replace("ssm:GetParameter", "kms:Decrypt");
     assert_eq!(texts(&lab.query("iam", &form).await.1, "EvalDecision")[0], "explicitDeny");
@@ -346,6 +351,23 @@ async fn a_role_is_simulated_as_the_lab_enforces_it() {
         (texts(&body, "EvalDecision"), texts(&body, "EvalResourceName")),
         (vec!["allowed"], vec!["*"])
     );
+    assert!(!body.contains("ResourceSpecificResults"), "{body}");
+}
+
+#[tokio::test]
+async fn a_simulation_says_which_keys_nobody_gave_and_what_the_organisation_does_not_allow() {
+    let lab = Lab::new().await;
+    lab.aws.allow_on_condition("ssm:GetParameter", "aws:ResourceTag/team");
+    lab.aws.deny_by_organization("kms:Decrypt");
+    let form = format!(
+        "Action=SimulatePrincipalPolicy&PolicySourceArn={ROLE}&ActionNames.member.1=ssm:GetParameter\
+         &ActionNames.member.2=kms:Decrypt&ResourceArns.member.1=arn:of:one"
+    );
+    let (_, body) = lab.query("iam", &form).await;
+    assert_eq!(texts(&body, "EvalResourceDecision"), ["implicitDeny", "implicitDeny"]);
+    let missing = "<MissingContextValues><member>aws:ResourceTag/team</member></MissingContextValues>";
+    assert_eq!(body.matches(missing).count(), 2, "of the action, and of the resource: {body}");
+    assert_eq!(texts(&body, "AllowedByOrganizations"), ["false"]);
 }
 
 #[tokio::test]
