@@ -71,6 +71,14 @@ async fn what_the_organisation_does_not_allow_no_statement_of_the_roles_own_does
 }
 
 #[tokio::test]
+async fn the_role_has_to_read_the_queue_for_which_the_function_waits() {
+    for action in ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"] {
+        provoke(Route::HookToQueue, |one| one.stage.aws.deny(action), &[MISSING]).await;
+    }
+    provoke(Route::TopicToFunction, |one| one.stage.aws.deny("sqs:ReceiveMessage"), &[]).await;
+}
+
+#[tokio::test]
 async fn who_may_not_simulate_is_told_that_nothing_is_known() {
     let clinic = Clinic::by(Route::RuleToFunction).await;
     clinic.stage.aws.deny_to(OPERATOR, "iam:SimulatePrincipalPolicy");

@@ -36,9 +36,12 @@ impl Lab {
             enabled: true,
             batch_size: 10,
             reports_failures: true,
+            qualifier: None,
+            filter_pattern: None,
         }];
         let topic = Topic {
             policy: vec![Statement::for_role("role", ROLE, "SNS:Publish", TOPIC)],
+            kms_key: None,
             subscriptions: vec![Subscription::new(TOPIC, "lambda", FUNCTION)],
         };
         let redrive = Redrive { dead_letter_arn: format!("{QUEUE}-dead"), max_receive_count: 5 };
@@ -234,6 +237,48 @@ async fn a_function_shows_its_configuration_its_policy_and_what_it_reads() {
     let mapping = &body["EventSourceMappings"][0];
     assert_eq!((&mapping["EventSourceArn"], &mapping["State"]), (&json!(QUEUE), &json!("Enabled")));
     assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+}
+
+#[tokio::test]
+async fn an_alias_has_a_policy_and_mappings_of_its_own() {
+    let lab = Lab::deployed().await;
+    lab.aws.change_deployed(|deployed| {
+        let function = deployed.functions.get_mut("drain").unwrap();
+        function.qualified.insert("live".to_owned(), std::mem::take(&mut function.policy));
+        function.event_sources[0].qualifier = Some("live".to_owned());
+        function.event_sources[0].filter_pattern = Some("{}".to_owned());
+    });
+    let path = "/2015-03-31/functions/drain/policy";
+    assert_eq!(lab.lambda(path).await.0, 404);
+    assert_eq!(lab.lambda(&format!("{path}?Qualifier=live")).await.0, 200);
+    let path = "/2015-03-31/event-source-mappings?";
+    let (_, _, body) = lab.lambda(&format!("{path}FunctionName=drain")).await;
+    assert_eq!(body["EventSourceMappings"], json!([]));
+    for query in ["FunctionName=drain:live".to_owned(), format!("EventSourceArn={QUEUE}")] {
+        let (_, _, body) = lab.lambda(&format!("{path}{query}")).await;
+        let mapping = &body["EventSourceMappings"][0];
+        assert_eq!(mapping["FunctionArn"], format!("{FUNCTION}:live"), "{query}: {body}");
+        assert_eq!(mapping["FilterCriteria"], json!({"Filters": [{"Pattern": "{}"}]}));
+    }
+}
+
+#[tokio::test]
+async fn keys_and_reserved_concurrency_are_told_where_there_are_some() {
+    let lab = Lab::deployed().await;
+    let path = "/2019-09-30/functions/drain/concurrency";
+    assert_eq!(lab.lambda(path).await.2, json!({}));
+    let attributes = json!({"QueueUrl": "https://sqs/1/drain", "AttributeNames": ["KmsMasterKeyId"]});
+    let ask = async || lab.json("sqs", "AmazonSQS.GetQueueAttributes", &attributes).await.2;
+    assert_eq!(ask().await, json!({}));
+    lab.aws.change_deployed(|deployed| {
+        deployed.functions.get_mut("drain").unwrap().reserved_concurrency = Some(0);
+        deployed.queues.get_mut("drain").unwrap().kms_key = Some("alias/aws/sqs".to_owned());
+        deployed.topics.get_mut(TOPIC).unwrap().kms_key = Some("alias/aws/sns".to_owned());
+    });
+    assert_eq!(lab.lambda(path).await.2, json!({"ReservedConcurrentExecutions": 0}));
+    assert_eq!(ask().await["Attributes"], json!({"KmsMasterKeyId": "alias/aws/sqs"}));
+    let (_, body) = lab.query("sns", &format!("Action=GetTopicAttributes&TopicArn={TOPIC}")).await;
+    assert!(body.contains("<key>KmsMasterKeyId</key><value>alias/aws/sns</value>"), "{body}");
 }
 
 #[tokio::test]
