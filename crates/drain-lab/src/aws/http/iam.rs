@@ -70,7 +70,7 @@ fn simulate_principal_policy(aws: &Aws, call: &Call, request_id: &str) -> Result
     let on = |action: &str, resource: &str| {
         aws.look(|state| state.permissions.decide(role, action, Some(resource)))
     };
-    let all: Vec<(&str, Decision, Vec<(&str, Decision)>)> = actions
+    let all: Vec<OfAction<'_>> = actions
         .iter()
         .map(|action| {
             let each: Vec<(&str, Decision)> = named.iter().map(|arn| (*arn, on(action, arn))).collect();
@@ -100,6 +100,9 @@ fn simulate_principal_policy(aws: &Aws, call: &Call, request_id: &str) -> Result
         xml.optional("Marker", next);
     }))
 }
+
+/// An action, what is said of it, and of it on each resource that was named.
+type OfAction<'a> = (&'a str, Decision, Vec<(&'a str, Decision)>);
 
 fn word(decision: &Decision) -> &'static str {
     match decision {

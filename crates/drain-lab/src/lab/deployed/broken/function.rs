@@ -34,7 +34,9 @@ impl Deployment {
         let (unqualified, arn) = (self.function_arn(), format!("{}:{alias}", self.function_arn()));
         self.change_function(|function| {
             let mut policy = std::mem::take(&mut function.policy);
-            policy.iter_mut().for_each(|statement| arn.clone_into(&mut statement.resource));
+            for statement in &mut policy {
+                arn.clone_into(&mut statement.resource);
+            }
             function.qualified.insert(alias.to_owned(), policy);
             function.event_sources.iter_mut().for_each(|one| one.qualifier = Some(alias.to_owned()));
         });
