@@ -9,6 +9,7 @@ mod finding;
 mod gather;
 mod judge;
 mod needed;
+mod shell;
 mod show;
 
 use drain_core::ids::{GroupName, InvalidGroupName};

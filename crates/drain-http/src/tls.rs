@@ -369,6 +369,9 @@ fn problem(error: &rustls::Error, self_signed: bool) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "it is not valid yet".to_owned()
         }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "it is not for servers (its extended key usage lacks serverAuth)".to_owned()
+        }
         CertificateError::Other(OtherError(other)) => format!("it cannot be verified ({other})"),
         other => other.to_string(),
     }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -54,6 +57,11 @@ impl Authority {
     /// A certificate for these DNS names and addresses.
     pub fn issue(&self, names: &[&str]) -> io::Result<Certificate> {
         self.signed(names, |_| {})
+    }
+
+    /// One that is good for clients only: a server that shows it is not believed.
+    pub fn issue_for_clients(&self, names: &[&str]) -> io::Result<Certificate> {
+        self.signed(names, |params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth])
     }
 
     /// One that has ended long ago.

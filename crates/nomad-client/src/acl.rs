@@ -136,7 +136,7 @@ pub struct Policy {
     pub rules: PolicyRules,
 }
 
-/// The parsed rules of a policy, as far as they are about namespaces and nodes.
+/// The parsed rules of a policy, as far as they are about namespaces, nodes and agents.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(from = "RulesOnTheWire")]
 pub struct PolicyRules {
@@ -144,6 +144,8 @@ pub struct PolicyRules {
     pub namespaces: Vec<NamespaceRule>,
     /// What the `node` block says: `read`, `write` or `deny`.
     pub node: Option<String>,
+    /// What the `agent` block says: `read`, `write` or `deny`.
+    pub agent: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -152,19 +154,25 @@ struct RulesOnTheWire {
     #[serde(default, deserialize_with = "or_default")]
     namespaces: Vec<NamespaceRule>,
     #[serde(default)]
-    node: Option<NodeRule>,
+    node: Option<SimpleRule>,
+    #[serde(default)]
+    agent: Option<SimpleRule>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct NodeRule {
+struct SimpleRule {
     #[serde(default)]
     policy: String,
 }
 
 impl From<RulesOnTheWire> for PolicyRules {
     fn from(rules: RulesOnTheWire) -> Self {
-        Self { namespaces: rules.namespaces, node: rules.node.map(|rule| rule.policy) }
+        Self {
+            namespaces: rules.namespaces,
+            node: rules.node.map(|rule| rule.policy),
+            agent: rules.agent.map(|rule| rule.policy),
+        }
     }
 }
 
@@ -173,6 +181,12 @@ impl From<RulesOnTheWire> for PolicyRules {
 pub fn may_drain(policies: &[Policy]) -> bool {
     let says = |word: &str| policies.iter().any(|policy| policy.rules.node.as_deref() == Some(word));
     says("write") && !says("deny")
+}
+
+/// Whether agents answer a token with these policies, which takes `agent:read` (hashicorp/nomad, `acl/acl.go`).
+pub fn may_ask_agents(policies: &[Policy]) -> bool {
+    let says = |word: &str| policies.iter().any(|policy| policy.rules.agent.as_deref() == Some(word));
+    (says("read") || says("write")) && !says("deny")
 }
 
 /// One `namespace` block.

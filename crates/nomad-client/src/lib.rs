@@ -15,7 +15,8 @@ pub mod visibility;
 mod wire;
 
 pub use acl::{
-    Login, NamespaceRule, Policy, PolicyRules, Role, RoleLink, ServerMember, TokenSelf, may_drain,
+    Login, NamespaceRule, Policy, PolicyRules, Role, RoleLink, ServerMember, TokenSelf, may_ask_agents,
+    may_drain,
 };
 pub use allocation::Allocation;
 pub use base_url::{BaseUrl, InvalidUrl};

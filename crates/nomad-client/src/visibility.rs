@@ -65,7 +65,7 @@ mod tests {
             }
             rule
         });
-        let rules = PolicyRules { namespaces: namespaces.collect(), node: None };
+        let rules = PolicyRules { namespaces: namespaces.collect(), ..PolicyRules::default() };
         Policy { name: "drain".to_owned(), rules }
     }
 

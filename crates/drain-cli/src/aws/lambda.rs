@@ -62,6 +62,24 @@ pub(crate) struct Mapping {
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) function_response_types: Vec<String>,
+    #[serde(default)]
+    pub(crate) filter_criteria: Filters,
+}
+
+/// Which messages a function gets; others are deleted unread.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Filters {
+    #[serde(default)]
+    pub(crate) filters: Vec<Filter>,
+}
+
+/// One kind of message that a function gets.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Filter {
+    #[serde(default)]
+    pub(crate) pattern: String,
 }
 
 /// The configuration of a function; `None` if there is none of this name or ARN. IAM: `lambda:GetFunctionConfiguration`.
@@ -74,16 +92,36 @@ pub(crate) async fn get_function_configuration(
     or_absent(answer, NOT_FOUND)
 }
 
-/// Who may call a function; `None` if it has no policy. IAM: `lambda:GetPolicy`.
-pub(crate) async fn get_policy(aws: &Aws, name: &str) -> Result<Option<Document>, AwsError> {
+/// Who may call a function, or a version or alias of it, which has a policy of its own; `None` if it has none. IAM:
+/// `lambda:GetPolicy`.
+pub(crate) async fn get_policy(
+    aws: &Aws,
+    name: &str,
+    qualifier: Option<&str>,
+) -> Result<Option<Document>, AwsError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Answer {
         policy: String,
     }
-    let path = format!("/2015-03-31/functions/{}/policy", encoded(name));
+    let query = qualifier.map(|one| format!("?Qualifier={}", encoded(one))).unwrap_or_default();
+    let path = format!("/2015-03-31/functions/{}/policy{query}", encoded(name));
     let answer = super::ask_path(aws, Service::Lambda, "lambda:GetPolicy", &path).await;
     Ok(or_absent(answer, NOT_FOUND)?.and_then(|Answer { policy }| Document::parse(&policy)))
+}
+
+/// How many runs of a function there may be at once, if that is reserved; none at all if it is 0. IAM:
+/// `lambda:GetFunctionConcurrency`.
+pub(crate) async fn reserved_concurrency(aws: &Aws, name: &str) -> Result<Option<u32>, AwsError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Answer {
+        reserved_concurrent_executions: Option<u32>,
+    }
+    let path = format!("/2019-09-30/functions/{}/concurrency", encoded(name));
+    let answer: Result<Answer, AwsError> =
+        super::ask_path(aws, Service::Lambda, "lambda:GetFunctionConcurrency", &path).await;
+    Ok(or_absent(answer, NOT_FOUND)?.and_then(|answer| answer.reserved_concurrent_executions))
 }
 
 /// Whether a function, or nothing, gets the events that it gives up. IAM: `lambda:GetFunctionEventInvokeConfig`.

@@ -25,8 +25,16 @@ pub(crate) struct Subscription {
     pub(crate) endpoint: String,
 }
 
-/// The policy of a topic, if it has one; `None` if there is no such topic. IAM: `sns:GetTopicAttributes`.
-pub(crate) async fn topic_policy(aws: &Aws, topic: &str) -> Result<Option<Option<Document>>, AwsError> {
+/// What there is to know of a topic itself.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Topic {
+    pub(crate) policy: Option<Document>,
+    /// The key of KMS's that encrypts it, if one does.
+    pub(crate) kms_key: Option<String>,
+}
+
+/// A topic; `None` if there is none. IAM: `sns:GetTopicAttributes`.
+pub(crate) async fn topic(aws: &Aws, topic: &str) -> Result<Option<Topic>, AwsError> {
     #[derive(Deserialize)]
     struct Answer {
         #[serde(rename = "GetTopicAttributesResult")]
@@ -38,7 +46,10 @@ pub(crate) async fn topic_policy(aws: &Aws, topic: &str) -> Result<Option<Option
         return Ok(None);
     };
     let Answer { result } = super::read(OPERATION, &answer)?;
-    Ok(Some(result.attributes.get("Policy").and_then(Document::parse)))
+    Ok(Some(Topic {
+        policy: result.attributes.get("Policy").and_then(Document::parse),
+        kms_key: result.attributes.get("KmsMasterKeyId").filter(|key| !key.is_empty()).map(str::to_owned),
+    }))
 }
 
 /// The subscriptions of a topic. IAM: `sns:ListSubscriptionsByTopic`.
@@ -76,8 +87,17 @@ pub(crate) async fn list_subscriptions_by_topic(
     Ok(all)
 }
 
+/// What a subscription lets through.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Filter {
+    /// JSON in a text.
+    pub(crate) policy: String,
+    /// Whether it looks at the message itself, and not at its attributes.
+    pub(crate) is_of_body: bool,
+}
+
 /// What a subscription lets through; `None` if that is everything. IAM: `sns:GetSubscriptionAttributes`.
-pub(crate) async fn filter_policy(aws: &Aws, subscription: &str) -> Result<Option<String>, AwsError> {
+pub(crate) async fn filter(aws: &Aws, subscription: &str) -> Result<Option<Filter>, AwsError> {
     #[derive(Deserialize)]
     struct Answer {
         #[serde(rename = "GetSubscriptionAttributesResult")]
@@ -87,7 +107,9 @@ pub(crate) async fn filter_policy(aws: &Aws, subscription: &str) -> Result<Optio
     let form = Form::new("GetSubscriptionAttributes", VERSION).with("SubscriptionArn", subscription);
     let Answer { result } = super::read(OPERATION, &super::ask(aws, Service::Sns, OPERATION, form).await?)?;
     let filter = result.attributes.get("FilterPolicy").map(str::trim);
-    Ok(filter.filter(|filter| !filter.is_empty() && *filter != "{}").map(str::to_owned))
+    let is_of_body = result.attributes.get("FilterPolicyScope") == Some("MessageBody");
+    let says_something = |filter: &&str| !filter.is_empty() && *filter != "{}";
+    Ok(filter.filter(says_something).map(|policy| Filter { policy: policy.to_owned(), is_of_body }))
 }
 
 #[derive(Deserialize)]

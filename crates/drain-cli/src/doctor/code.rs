@@ -130,6 +130,7 @@ codes! {
     Function = "function", Ok;
     FunctionMissing = "function-missing", Error;
     FunctionNotActive = "function-not-active", Error;
+    FunctionThrottled = "function-throttled", Error;
 
     Group = "group", Ok;
     GroupMissing = "group-missing", Error;
@@ -158,12 +159,15 @@ codes! {
     TopicNotSubscribed = "topic-not-subscribed", Error;
     SubscriptionPending = "subscription-pending", Error;
     SubscriptionFilters = "subscription-filters", Warning;
+    SubscriptionFiltersOut = "subscription-filters-out", Error;
     TargetDenies = "target-denies", Error;
     HookRoleCannotSend = "hook-role-cannot-send", Error;
     QueueDenies = "queue-denies", Error;
+    QueueKeyDenies = "queue-key-denies", Error;
     QueueNotRead = "queue-not-read", Error;
     QueueReaderDisabled = "queue-reader-disabled", Error;
     BatchFailuresNotReported = "batch-failures-not-reported", Error;
+    QueueReaderFilters = "queue-reader-filters", Warning;
     FunctionPermissionMissing = "function-permission-missing", Error;
     RuleMissing = "rule-missing", Error;
     RuleDisabled = "rule-disabled", Error;
@@ -202,6 +206,7 @@ codes! {
     TokenEnds = "token-ends", Warning;
     TokenCannotDrain = "token-cannot-drain", Error;
     TokenCannotSee = "token-cannot-see", Error;
+    TokenCannotAskAgents = "token-cannot-ask-agents", Error;
     TokenInVariable = "token-in-variable", Warning;
     AclDisabled = "acl-disabled", Note;
 
@@ -223,6 +228,7 @@ codes! {
     QueueVisibilityShort = "queue-visibility-short", Warning;
     QueueWithoutDeadLetters = "queue-without-dead-letters", Warning;
     QueueGivesUpEarly = "queue-gives-up-early", Warning;
+    DeadLetterQueueMissing = "dead-letter-queue-missing", Warning;
     FunctionWithoutDeadLetters = "function-without-dead-letters", Warning;
 }
 

@@ -10,6 +10,7 @@ use nomad_client::{Policy, TokenSelf};
 
 pub(crate) use crate::aws::iam::Decision;
 use crate::aws::policy::Document;
+pub(crate) use crate::aws::sns::Filter;
 
 /// A piece of the world: read, or not, and why not. What is not known is never taken for fine.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -98,6 +99,8 @@ pub(crate) struct Configuration {
     pub(crate) overridden: Vec<String>,
     /// What is wrong with the document of the clusters, if it could be read.
     pub(crate) document_problems: Vec<String>,
+    /// Why there is no such document, and what to do, if that is so.
+    pub(crate) document_missing: Option<(String, String)>,
 }
 
 /// Who runs the doctor, as AWS sees it.
@@ -121,12 +124,33 @@ pub(crate) struct Function {
     pub(crate) state_reason: String,
     pub(crate) timeout: SignedDuration,
     pub(crate) in_vpc: bool,
+    /// How many runs of it there may be at once, if that is reserved.
+    pub(crate) reserved_concurrency: Fact<Option<u32>>,
     /// Who may invoke it. `Known(None)`: nobody but by identity policies.
     pub(crate) policy: Fact<Option<Document>>,
+    /// Who may invoke those of its versions and aliases that something on the way names: each has a policy of its own.
+    pub(crate) qualified: BTreeMap<String, Fact<Option<Document>>>,
     /// What it reads by itself.
     pub(crate) mappings: Fact<Vec<Mapping>>,
     /// Whether events that it has given up go anywhere.
     pub(crate) has_dead_letters: Fact<bool>,
+}
+
+impl Function {
+    /// Whether this is its ARN, perhaps that of one of its versions or aliases.
+    pub(crate) fn is(&self, arn: &str) -> bool {
+        arn.strip_prefix(&self.arn).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    }
+
+    /// Who may invoke it by this ARN, which may be that of a version or an alias.
+    pub(crate) fn policy_of(&self, arn: &str) -> &Fact<Option<Document>> {
+        qualifier(arn).and_then(|one| self.qualified.get(one)).unwrap_or(&self.policy)
+    }
+}
+
+/// The version or alias in the ARN of a function, if it names one.
+pub(crate) fn qualifier(arn: &str) -> Option<&str> {
+    arn.splitn(8, ':').nth(7)
 }
 
 /// An event source mapping.
@@ -139,6 +163,8 @@ pub(crate) struct Mapping {
     pub(crate) state: String,
     /// Whether `ReportBatchItemFailures` is among its response types.
     pub(crate) reports_failures: bool,
+    /// The patterns of messages that the function gets; all if there is none.
+    pub(crate) filters: Vec<String>,
 }
 
 /// A group that was looked at.
@@ -189,19 +215,23 @@ pub(crate) struct NodeFacts {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Topic {
     pub(crate) policy: Option<Document>,
+    /// The key of KMS's that encrypts it, if one does.
+    pub(crate) kms_key: Option<String>,
     pub(crate) subscriptions: Fact<Vec<Subscription>>,
 }
 
 /// A subscription of a topic.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Subscription {
+    /// Its own ARN; `PendingConfirmation` while nobody has confirmed it.
+    pub(crate) arn: String,
     /// `lambda`, `sqs`, `email`…
     pub(crate) protocol: String,
     pub(crate) endpoint: String,
     /// Whether nobody has confirmed it.
     pub(crate) pending: bool,
     /// The messages that it lets through; `Known(None)`: all.
-    pub(crate) filter: Fact<Option<String>>,
+    pub(crate) filter: Fact<Option<Filter>>,
 }
 
 /// An SQS queue.
@@ -210,6 +240,10 @@ pub(crate) struct Queue {
     pub(crate) visibility_timeout: SignedDuration,
     /// How often a message is received before it goes to the dead-letter queue; `None` if there is no such queue.
     pub(crate) max_receive_count: Option<u32>,
+    /// Whether the dead-letter queue that it names is there; `true` if it names none.
+    pub(crate) dead_letters_exist: Fact<bool>,
+    /// The key of KMS's that encrypts it, if one does.
+    pub(crate) kms_key: Option<String>,
     pub(crate) policy: Option<Document>,
 }
 

@@ -18,7 +18,7 @@ use drain::config::{AwsSettings, ConfigurationError};
 use drain::live::Live;
 use drain::{Causes, Error, Installation};
 use drain_core::ids::GroupName;
-use futures_util::future::{join, join5};
+use futures_util::future::{join, join4};
 use jiff::Timestamp;
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
@@ -51,14 +51,23 @@ async fn read(frame: &Frame, named: &[GroupName]) -> Facts {
 
     let account = installation.account(budget(LOOK), None);
     let clusters = installation.clusters(&account, true).await;
-    if let (Err(Error::ConfigurationError(wrong)), Fact::Known(Ok(configuration))) =
-        (&clusters, &mut facts.configuration)
-    {
-        configuration.document_problems.clone_from(&wrong.problems);
+    if let (Err(error), Fact::Known(Ok(configuration))) = (&clusters, &mut facts.configuration) {
+        match error {
+            Error::ConfigurationError(wrong) => configuration.document_problems.clone_from(&wrong.problems),
+            Error::StoredValueNotFound { .. } | Error::StoredFileUnreadable { .. } => {
+                configuration.document_missing = Some((Causes(error).to_string(), error.next_step()));
+            }
+            #[expect(clippy::wildcard_enum_match_arm, reason = "the others say nothing of the document")]
+            _ => {}
+        }
     }
     let clusters: Fact<Vec<Rc<Cluster>>> = match clusters {
         Ok(clusters) => Fact::Known(clusters),
-        Err(Error::ConfigurationError(_)) => Fact::skipped("the document of the clusters, above"),
+        Err(
+            Error::ConfigurationError(_)
+            | Error::StoredValueNotFound { .. }
+            | Error::StoredFileUnreadable { .. },
+        ) => Fact::skipped("the document of the clusters, above"),
         Err(error) => Fact::Unknown(why(&error)),
     };
     let found = clusters.known().map_or(&[][..], Vec::as_slice);
@@ -88,8 +97,9 @@ async fn around(
 ) {
     let groups = facts.groups.known().map_or(&[][..], Vec::as_slice).to_vec();
     let (rules, topics) = join(way::all_rules(aws), way::topics(aws, &groups)).await;
+    let brought = way::brought(aws, &rules).await;
     if facts.function_name.is_none() {
-        facts.function_name = function::guess(aws, &groups, &topics, &rules).await;
+        facts.function_name = function::guess(aws, &groups, &topics, &brought).await;
     }
     let name = facts.function_name.clone();
     let (nodes, function) = join(nodes::facts(facts, worlds), function::facts(aws, name.as_deref())).await;
@@ -99,19 +109,22 @@ async fn around(
         }
     }
     facts.function = function;
+    if let Fact::Known(Some(function)) = &mut facts.function {
+        let stations = way::stations(&groups, &topics, &brought);
+        function::add_qualified(aws, function, &stations).await;
+    }
     let function = facts.function.known().and_then(Option::as_ref);
     let config = installation.config();
-    let (queues, rules_of_ours, hook_roles, permissions, sweeps) = join5(
+    let (queues, hook_roles, permissions, sweeps) = join4(
         way::queues(aws, &groups, &topics, function),
-        way::rules(aws, &rules, function),
         way::hook_roles(aws, &groups),
         permissions::facts(aws, config, clusters, &groups, function),
         sweeps::facts(aws, config, &rules, function, Timestamp::now()),
     )
     .await;
+    facts.rules = way::rules(&brought, function);
     facts.topics = topics;
     facts.queues = queues;
-    facts.rules = rules_of_ours;
     facts.hook_roles = hook_roles;
     facts.permissions = permissions;
     facts.sweeps = sweeps;
@@ -191,7 +204,10 @@ async fn who(variables: &Variables) -> (Option<Aws>, Fact<Caller>) {
         Err(error) => {
             let todo =
                 "Log in again (aws sso login), choose another --profile, or see whether STS can be reached.";
-            (None, Fact::Unknown(Why::Failed { said: Causes(&error).to_string(), todo: todo.to_owned() }))
+            let said = Causes(&error).to_string();
+            // What the signature should have been made of helps nobody.
+            let said = said.split("The Canonical String").next().unwrap_or(&said).trim_end().to_owned();
+            (None, Fact::Unknown(Why::Failed { said, todo: todo.to_owned() }))
         }
     }
 }
@@ -209,6 +225,7 @@ fn nothing(frame: &Frame, caller: Fact<Caller>, set_up: &SetUp) -> Facts {
             origin: origin.clone(),
             overridden: overridden.clone(),
             document_problems: Vec::new(),
+            document_missing: None,
         })),
         SetUp::Invalid(error) => Fact::Known(Err(error.clone())),
         SetUp::Unread(why) => Fact::Unknown(why.clone()),

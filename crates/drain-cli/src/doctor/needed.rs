@@ -20,6 +20,9 @@ pub(crate) struct Needed {
 impl Needed {
     /// What happens without it.
     pub(crate) fn without(&self) -> String {
+        if self.action.starts_with("sqs:") {
+            return "Lambda cannot read the queue for the function, and nothing arrives".to_owned();
+        }
         texts().remove(self.action.as_str()).map(|said| said.without.replace('`', "")).unwrap_or_default()
     }
 }
@@ -44,15 +47,29 @@ pub(crate) struct Whereabouts<'a> {
     pub(crate) account: &'a str,
 }
 
-/// Everything that this configuration needs. `groups` are the ARNs of the groups that are looked at; `has_warm_pool` says
-/// whether one of them has a warm pool.
+/// What Lambda does with a queue that it reads for a function, as the function's role. (AWS Lambda Developer Guide, "Using
+/// Lambda with Amazon SQS".)
+const READING: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+
+/// What the role has to do with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Surroundings<'a> {
+    /// The ARNs of the groups that are looked at.
+    pub(crate) groups: &'a [String],
+    /// Whether one of them has a warm pool.
+    pub(crate) has_warm_pool: bool,
+    /// The ARNs of the queues that the function reads.
+    pub(crate) queues: &'a [String],
+}
+
+/// Everything that this configuration needs.
 pub(crate) fn needed(
     config: &Config,
     clusters: &[&ClusterConfig],
-    groups: &[String],
-    has_warm_pool: bool,
+    around: Surroundings<'_>,
     at: Whereabouts<'_>,
 ) -> Vec<Needed> {
+    let Surroundings { groups, has_warm_pool, queues } = around;
     let mut all = Vec::new();
     let mut need = |action: &str, resource: &str, vital: bool| {
         let one = Needed { action: action.to_owned(), resource: resource.to_owned(), vital };
@@ -99,6 +116,9 @@ pub(crate) fn needed(
             need("autoscaling:DescribeWarmPool", "*", true);
         }
     }
+    for (queue, action) in queues.iter().flat_map(|queue| READING.map(|action| (queue, action))) {
+        need(action, queue, true);
+    }
     if let Some(topic) = &config.notifications.topic {
         need("sns:Publish", &topic.to_string(), false);
     }
@@ -140,7 +160,8 @@ mod tests {
         };
         let config = Config::parse(lookup).unwrap();
         let clusters: Vec<&ClusterConfig> = config.cluster().into_iter().collect();
-        needed(&config, &clusters, &[GROUP.to_owned()], has_warm_pool, AT)
+        let groups = [GROUP.to_owned()];
+        needed(&config, &clusters, Surroundings { groups: &groups, has_warm_pool, queues: &[] }, AT)
     }
 
     fn said(needed: &[Needed]) -> Vec<String> {
@@ -167,6 +188,22 @@ mod tests {
                 "autoscaling:DescribeLifecycleHooks on *",
             ]
         );
+    }
+
+    #[test]
+    fn a_queue_is_read_with_the_functions_role() {
+        let config = Config::parse(|name| match name {
+            "NOMAD_ADDR" => Some("https://nomad.example:4646".to_owned()),
+            "NOMAD_TOKEN_PARAMETER" => Some("/nomad/token".to_owned()),
+            "AWS_REGION" => Some("eu-west-1".to_owned()),
+            _ => None,
+        });
+        let queues = ["arn:aws:sqs:eu-west-1:123456789012:hooks".to_owned()];
+        let around = Surroundings { queues: &queues, ..Surroundings::default() };
+        let needed = needed(&config.unwrap(), &[], around, AT);
+        let of_queue: Vec<&Needed> = needed.iter().filter(|one| one.resource == queues[0]).collect();
+        assert_eq!(of_queue.iter().map(|one| one.action.as_str()).collect::<Vec<_>>(), READING);
+        assert!(of_queue.iter().all(|one| one.vital && !one.without().is_empty()));
     }
 
     #[test]

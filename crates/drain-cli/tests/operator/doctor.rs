@@ -15,6 +15,8 @@ mod queues;
 mod sweep;
 mod token;
 
+use std::path::Path;
+
 use drain_lab::lab::{Deployment, Route};
 use serde_json::Value;
 use tokio::process::Command;
@@ -127,6 +129,7 @@ async fn a_deployment_in_which_everything_is_right_is_fine() {
     // The lab's Nomad is reached without TLS, and on loopback nobody minds.
     examined.complains_of(&[], 0);
     for code in [
+        "configuration-valid",
         "credentials",
         "function",
         "group",
@@ -141,4 +144,27 @@ async fn a_deployment_in_which_everything_is_right_is_fine() {
         examined.finding(code);
     }
     assert!(examined.said("path").contains("topic nomad-drain → nomad-drain"), "{}", examined.said("path"));
+}
+
+/// The codes in the tables of docs/doctor.md.
+fn documented() -> Vec<&'static str> {
+    let document = include_str!("../../../../docs/doctor.md");
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| row.split_once('`')).map(|(code, _)| code).collect()
+}
+
+/// A finding that nobody has seen is one of which nobody knows whether it comes when it should, and whether it can be read. A
+/// test names it as a text that begins with it.
+#[test]
+fn every_code_is_seen_by_a_test_of_the_real_binary() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operator");
+    let folder = std::fs::read_dir(tests.join("doctor")).unwrap().map(|entry| entry.unwrap().path());
+    let texts: Vec<String> =
+        folder.chain([tests.join("doctor.rs")]).map(|path| std::fs::read_to_string(&path).unwrap()).collect();
+    let is_seen = |code: &&str| {
+        ["\"", " "].iter().any(|end| texts.iter().any(|text| text.contains(&format!("\"{code}{end}"))))
+    };
+    let unseen: Vec<&str> = documented().into_iter().filter(|code| !is_seen(code)).collect();
+    assert!(documented().len() > 100, "the tables are read");
+    assert_eq!(unseen, [""; 0], "provoke them");
 }

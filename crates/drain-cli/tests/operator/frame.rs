@@ -110,3 +110,24 @@ async fn the_variables_of_a_deployed_function_are_the_configuration() {
         "{ran:?}"
     );
 }
+
+/// Whose permission is missing is not always the function's role: at a terminal it is whoever asks.
+#[tokio::test]
+async fn what_to_do_about_a_refusal_names_whom_aws_refused() {
+    let stage = Stage::set_up().await;
+    let worker = stage.ending(1);
+    let account = stage.aws.account().clone();
+    for who in [account.operator(), account] {
+        stage.aws.deny_to(&who.role, "ssm:GetParameter");
+        let mut command = stage.command(&["drain", &worker.instance_id]);
+        command
+            .env("AWS_ACCESS_KEY_ID", &who.access_key_id)
+            .env("AWS_SECRET_ACCESS_KEY", &who.secret_access_key)
+            .env("AWS_SESSION_TOKEN", &who.session_token);
+        let ran = Ran::of(command).await;
+        let said = format!("{}{}", ran.out, ran.err);
+        let expected = format!("Allow role {} ssm:GetParameter on ", who.role);
+        assert!(ran.status != 0 && said.contains(&expected), "{expected}: {ran:?}");
+        assert!(!said.contains("function's role"), "{ran:?}");
+    }
+}

@@ -97,34 +97,34 @@ struct Denial {
     action: String,
     /// The ARN on which; all of them if there is none.
     resource: Option<String>,
-    /// A policy forbids it, where otherwise none allows it.
-    forbidden: bool,
+    /// What the policies say instead of allowing it.
+    decision: Decision,
 }
 
-/// What the policies of a role say of an action.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What the policies of a role say of an action. In the order in which they count.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Decision {
     /// One allows it, and none forbids it.
     Allowed,
+    /// One allows it on a condition on this key, which holds whenever it is really asked for.
+    Conditional(String),
     /// None allows it.
     NotAllowed,
+    /// Those of the organisation do not allow it.
+    NotByOrganization,
     /// One forbids it.
     Forbidden,
 }
 
 impl Permissions {
     pub(super) fn deny(&mut self, role: &str, action: &str, resource: Option<&str>) {
-        self.add(role, action, resource, false);
+        self.set(role, action, resource, Decision::NotAllowed);
     }
 
-    /// Lets a policy forbid an action on everything.
-    pub(super) fn forbid(&mut self, role: &str, action: &str) {
-        self.add(role, action, None, true);
-    }
-
-    fn add(&mut self, role: &str, action: &str, resource: Option<&str>, forbidden: bool) {
+    /// Lets policies say this of an action.
+    pub(super) fn set(&mut self, role: &str, action: &str, resource: Option<&str>, decision: Decision) {
         let (role, action) = (role.to_owned(), action.to_owned());
-        self.denied.insert(Denial { role, action, resource: resource.map(str::to_owned), forbidden });
+        self.denied.insert(Denial { role, action, resource: resource.map(str::to_owned), decision });
     }
 
     /// Gives an action back, on whatever it was taken away.
@@ -139,23 +139,22 @@ impl Permissions {
                 && denial.action.eq_ignore_ascii_case(action)
                 && (denial.resource.is_none() || denial.resource.as_deref() == resource)
         };
-        let denials: Vec<&Denial> = self.denied.iter().filter(concerns).collect();
-        match denials[..] {
-            [] => Decision::Allowed,
-            _ if denials.iter().any(|denial| denial.forbidden) => Decision::Forbidden,
-            _ => Decision::NotAllowed,
-        }
+        let denials = self.denied.iter().filter(concerns);
+        denials.map(|denial| &denial.decision).max().cloned().unwrap_or(Decision::Allowed)
     }
 
     /// AWS's words if the caller's policies do not allow `action` on `resource`.
     pub(super) fn check(&self, caller: &Account, action: &str, resource: Option<&str>) -> Result<(), String> {
         let because = match self.decide(&caller.role, action, resource) {
-            Decision::Allowed => return Ok(()),
+            Decision::Allowed | Decision::Conditional(_) => return Ok(()),
             Decision::NotAllowed => {
                 format!("because no identity-based policy allows the {action} action")
             }
             // (IAM User Guide, "Troubleshoot access denied error messages".)
             Decision::Forbidden => "with an explicit deny in an identity-based policy".to_owned(),
+            Decision::NotByOrganization => {
+                format!("because no service control policy allows the {action} action")
+            }
         };
         let resource = resource.map(|arn| format!(" on resource: {arn}")).unwrap_or_default();
         Err(format!("User: {} is not authorized to perform: {action}{resource} {because}", caller.caller()))

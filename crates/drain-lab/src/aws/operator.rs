@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::account::Decision;
 use super::parameter::Parameter;
 use super::rate::RateLimit;
 use super::state::Group;
@@ -37,7 +38,23 @@ impl Aws {
     pub fn forbid(&self, action: &str) {
         self.change(|state, _| {
             let role = state.account.role.clone();
-            state.permissions.forbid(&role, action);
+            state.permissions.set(&role, action, None, Decision::Forbidden);
+        });
+    }
+
+    /// Lets the policies of the function's role allow an IAM action on a condition on this key, which really holds.
+    pub fn allow_on_condition(&self, action: &str, key: &str) {
+        self.change(|state, _| {
+            let role = state.account.role.clone();
+            state.permissions.set(&role, action, None, Decision::Conditional(key.to_owned()));
+        });
+    }
+
+    /// Lets the service control policies of the organisation not allow an IAM action to the function's role.
+    pub fn deny_by_organization(&self, action: &str) {
+        self.change(|state, _| {
+            let role = state.account.role.clone();
+            state.permissions.set(&role, action, None, Decision::NotByOrganization);
         });
     }
 

@@ -205,6 +205,7 @@ impl Deployment {
                 subscription.raw = self.route == Route::TopicToQueueRaw;
                 let topic = Topic {
                     policy: vec![topic_owner(self.aws.account())],
+                    kms_key: None,
                     subscriptions: vec![subscription],
                 };
                 deployed.topics.insert(TOPIC.to_owned(), topic);
@@ -242,6 +243,8 @@ impl Deployment {
                 enabled: true,
                 batch_size: 10,
                 reports_failures: true,
+                qualifier: None,
+                filter_pattern: None,
             });
         } else if let Some(source) = &source {
             let may = may_invoke("trigger", service, &function_arn, source);

@@ -67,7 +67,7 @@ async fn ec2_may_not_be_asked() {
     lab.aws.deny("ec2:DescribeInstances");
     let instance_id = lab.aws.add_instance(GROUP, None).unwrap();
     let text = told(&lab, &[], &message(&instance_id)).await;
-    insta::assert_snapshot!(text.replace(&instance_id, "i-WORKER"), @"Ec2Unavailable: EC2 could not be asked for the private IP address of i-WORKER: ec2:DescribeInstances was refused: UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain is not authorized to perform: ec2:DescribeInstances because no identity-based policy allows the ec2:DescribeInstances action (HTTP 403). Allow the function's role ec2:DescribeInstances; in a VPC it needs a way to EC2 (NAT gateway or VPC endpoint). NODE_LOOKUP=server does without EC2.");
+    insta::assert_snapshot!(text.replace(&instance_id, "i-WORKER"), @r#"Ec2Unavailable: EC2 could not be asked for the private IP address of i-WORKER: ec2:DescribeInstances was refused: UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain is not authorized to perform: ec2:DescribeInstances because no identity-based policy allows the ec2:DescribeInstances action (HTTP 403). NODE_LOOKUP=server does without EC2; to ask it, add to the policies of role nomad-drain: {"Action":"ec2:DescribeInstances","Effect":"Allow","Resource":"*"}"#);
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn the_agent_is_unreachable() {
     let text =
         told(&lab, &[("NODE_LOOKUP", "agent"), ("NOMAD_AGENT_URL", &url)], &message(&worker.instance_id))
             .await;
-    insta::assert_snapshot!(named(&text, &worker).replace(&port.to_string(), "PORT"), @"AgentUnreachable: the Nomad agent of i-WORKER at http://127.0.1.1:PORT is unreachable: GET /v1/agent/self on http://127.0.1.1:PORT got no answer: the connection to 127.0.1.1:PORT was refused. Let the function's security group reach the agent's port, and see whether the agent runs; NODE_LOOKUP=server does without it.");
+    insta::assert_snapshot!(named(&text, &worker).replace(&port.to_string(), "PORT"), @"AgentUnreachable: the Nomad agent of i-WORKER at http://127.0.1.1:PORT is unreachable: GET /v1/agent/self on http://127.0.1.1:PORT got no answer: the connection to 127.0.1.1:PORT was refused. See whether the agent runs, and whether its port can be reached from where this runs (a function in a VPC: with its security group); NODE_LOOKUP=server does without it.");
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn the_token_parameter_is_missing() {
 async fn the_token_parameter_may_not_be_read() {
     let lab = lab().await;
     lab.aws.deny("ssm:GetParameter");
-    insta::assert_snapshot!(told(&lab, &[], &message("i-0123456789abcdef0")).await, @"TokenParameterAccessDenied: access to SSM parameter /lab-aws-us-east-1/broker/secrets/NOMAD_TOKEN, which holds the Nomad token, is denied: ssm:GetParameter was refused: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain is not authorized to perform: ssm:GetParameter on resource: arn:aws:ssm:us-east-1:123456789012:parameter/lab-aws-us-east-1/broker/secrets/NOMAD_TOKEN because no identity-based policy allows the ssm:GetParameter action (HTTP 400). Allow the function's role ssm:GetParameter on /lab-aws-us-east-1/broker/secrets/NOMAD_TOKEN, and kms:Decrypt if a key of your own encrypts it.");
+    insta::assert_snapshot!(told(&lab, &[], &message("i-0123456789abcdef0")).await, @"TokenParameterAccessDenied: access to SSM parameter /lab-aws-us-east-1/broker/secrets/NOMAD_TOKEN, which holds the Nomad token, is denied: ssm:GetParameter was refused: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain is not authorized to perform: ssm:GetParameter on resource: arn:aws:ssm:us-east-1:123456789012:parameter/lab-aws-us-east-1/broker/secrets/NOMAD_TOKEN because no identity-based policy allows the ssm:GetParameter action (HTTP 400). Allow role nomad-drain ssm:GetParameter on /lab-aws-us-east-1/broker/secrets/NOMAD_TOKEN, and kms:Decrypt if a key of your own encrypts it.");
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn the_servers_are_unreachable() {
     let port = closed.number();
     let url = format!("http://127.0.0.1:{port}");
     let text = told(&lab, &[("NOMAD_ADDR", &url)], &message("i-0123456789abcdef0")).await;
-    insta::assert_snapshot!(text.replace(&port.to_string(), "PORT"), @"NomadUnavailable: Nomad could not be asked: GET /v1/nodes on http://127.0.0.1:PORT got no answer: the connection to 127.0.0.1:PORT was refused. See whether NOMAD_ADDR is right, and whether the function's subnets and security group reach it.");
+    insta::assert_snapshot!(text.replace(&port.to_string(), "PORT"), @"NomadUnavailable: Nomad could not be asked: GET /v1/nodes on http://127.0.0.1:PORT got no answer: the connection to 127.0.0.1:PORT was refused. See whether NOMAD_ADDR is right, and whether it can be reached from where this runs (a function in a VPC: from its subnets, with its security group).");
 }
 
 #[tokio::test]
@@ -151,11 +151,11 @@ async fn the_configuration_is_wrong() {
         ("NODE_LOOKUP", "best"),
         ("NOMAD_CACERT", "/nowhere/ca.pem"),
     ];
-    insta::assert_snapshot!(told(&lab().await, &variables, &json!({})).await, @r#"ConfigurationError: the configuration has 4 problems: NODE_LOOKUP is "best", which is not one of auto, server, agent; NOMAD_CACERT cannot be used: /nowhere/ca.pem cannot be read: No such file or directory (os error 2); NOMAD_ADDR "nomad" is not an address: it has to begin with http:// or https://; DRAIN_DEADLINE is "60", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms). Correct the function's environment variables."#);
+    insta::assert_snapshot!(told(&lab().await, &variables, &json!({})).await, @r#"ConfigurationError: the configuration has 4 problems: NODE_LOOKUP is "best", which is not one of auto, server, agent; NOMAD_CACERT cannot be used: /nowhere/ca.pem cannot be read: No such file or directory (os error 2); NOMAD_ADDR "nomad" is not an address: it has to begin with http:// or https://; DRAIN_DEADLINE is "60", which is not a duration above zero such as 1h30m, 90m, 45s or 200ms (numbers with the units h, m, s, ms). Correct them where they are set: in the function's configuration, or in your environment."#);
 }
 
 #[tokio::test]
 async fn the_file_of_authorities_is_missing() {
     let text = told(&lab().await, &[("NOMAD_CACERT", "/nowhere/ca.pem")], &json!({})).await;
-    insta::assert_snapshot!(text, @"ConfigurationError: the configuration has 1 problem: NOMAD_CACERT cannot be used: /nowhere/ca.pem cannot be read: No such file or directory (os error 2). Correct the function's environment variables.");
+    insta::assert_snapshot!(text, @"ConfigurationError: the configuration has 1 problem: NOMAD_CACERT cannot be used: /nowhere/ca.pem cannot be read: No such file or directory (os error 2). Correct them where they are set: in the function's configuration, or in your environment.");
 }

@@ -263,7 +263,7 @@ async fn what_is_stored_and_of_no_use_is_told_without_its_text() {
     put("/other/key", &secure.authority.issue(&["other"]).unwrap().key_pem);
     insta::assert_snapshot!(secure.refused(4, &with_key("/other/key")).await, @"TlsMaterialInvalid: the client certificate for Nomad cannot be used: the key does not belong to the certificate. Store the whole text in PEM, with its BEGIN and END lines; a certificate and its key belong together.");
     secure.lab.aws.deny("ssm:GetParameter");
-    insta::assert_snapshot!(secure.refused(5, &[STORED_CA]).await, @"StoredValueAccessDenied: access to SSM parameter /nomad/ca, which holds the certificate authorities for Nomad, is denied: ssm:GetParameter was refused: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain is not authorized to perform: ssm:GetParameter on resource: arn:aws:ssm:us-east-1:123456789012:parameter/nomad/ca because no identity-based policy allows the ssm:GetParameter action (HTTP 400). Allow the function's role ssm:GetParameter on /nomad/ca, and kms:Decrypt if a key of your own encrypts it.");
+    insta::assert_snapshot!(secure.refused(5, &[STORED_CA]).await, @"StoredValueAccessDenied: access to SSM parameter /nomad/ca, which holds the certificate authorities for Nomad, is denied: ssm:GetParameter was refused: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain is not authorized to perform: ssm:GetParameter on resource: arn:aws:ssm:us-east-1:123456789012:parameter/nomad/ca because no identity-based policy allows the ssm:GetParameter action (HTTP 400). Allow role nomad-drain ssm:GetParameter on /nomad/ca, and kms:Decrypt if a key of your own encrypts it.");
 }
 
 #[tokio::test(flavor = "multi_thread")]

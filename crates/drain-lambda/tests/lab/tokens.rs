@@ -226,7 +226,7 @@ async fn a_secret_that_cannot_be_used_is_told() {
     let closed = lab().await;
     closed.aws.put_secret("nomad", TOKEN);
     closed.aws.deny("secretsmanager:GetSecretValue");
-    insta::assert_snapshot!(refused(&closed, &nomad).await, @"TokenSecretAccessDenied: access to secret nomad, which holds the Nomad token, is denied: secretsmanager:GetSecretValue was refused: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain is not authorized to perform: secretsmanager:GetSecretValue on resource: arn:aws:secretsmanager:us-east-1:123456789012:secret:nomad-AbCdEf because no identity-based policy allows the secretsmanager:GetSecretValue action (HTTP 400). Allow the function's role secretsmanager:GetSecretValue on nomad, and kms:Decrypt if a key of your own encrypts it.");
+    insta::assert_snapshot!(refused(&closed, &nomad).await, @"TokenSecretAccessDenied: access to secret nomad, which holds the Nomad token, is denied: secretsmanager:GetSecretValue was refused: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain is not authorized to perform: secretsmanager:GetSecretValue on resource: arn:aws:secretsmanager:us-east-1:123456789012:secret:nomad-AbCdEf because no identity-based policy allows the secretsmanager:GetSecretValue action (HTTP 400). Allow role nomad-drain secretsmanager:GetSecretValue on nomad, and kms:Decrypt if a key of your own encrypts it.");
 
     let of_many = lab().await;
     of_many.aws.put_secret("nomad", &format!(r#"{{"nomad":"{TOKEN}","consul":"{NEW_TOKEN}"}}"#));
@@ -242,7 +242,7 @@ async fn a_login_that_fails_is_told() {
     let hour = SignedDuration::from_hours(1);
     let anonymous = lab_with_login(hour).await;
     anonymous.aws.deny("sts:GetWebIdentityToken");
-    insta::assert_snapshot!(refused(&anonymous, &LOGIN).await, @r#"IdentityUnavailable: AWS gave no signed identity for the login to Nomad: sts:GetWebIdentityToken was refused: AccessDenied: User: arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain is not authorized to perform: sts:GetWebIdentityToken because no identity-based policy allows the sts:GetWebIdentityToken action (HTTP 403). Add to the role's policy: {"Action":"sts:GetWebIdentityToken","Effect":"Allow","Resource":"*"}"#);
+    insta::assert_snapshot!(refused(&anonymous, &LOGIN).await, @r#"IdentityUnavailable: AWS gave no signed identity for the login to Nomad: sts:GetWebIdentityToken was refused: AccessDenied: User: arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain is not authorized to perform: sts:GetWebIdentityToken because no identity-based policy allows the sts:GetWebIdentityToken action (HTTP 403). Add to the policies of role nomad-drain: {"Action":"sts:GetWebIdentityToken","Effect":"Allow","Resource":"*"}"#);
 
     let elsewhere = lab_with_login(hour).await;
     insta::assert_snapshot!(refused(&elsewhere, &[("NOMAD_AUTH_METHOD", "aws"), LOGIN[1]]).await, @r#"LoginRefused: Nomad refused the login with auth method aws: POST /v1/acl/login on http://NOMAD was refused: auth-method "aws" not found (HTTP 400). See nomad acl auth-method list, and NOMAD_AUTH_METHOD."#);
@@ -269,5 +269,5 @@ async fn a_parameter_may_be_encrypted_with_a_key_of_ones_own() {
     let lab = lab().await;
     lab.aws.put_parameter("/own/key", ParameterType::SecureString, TOKEN);
     lab.aws.deny("kms:Decrypt");
-    insta::assert_snapshot!(refused(&lab, &[("NOMAD_TOKEN_PARAMETER", "/own/key")]).await, @"TokenParameterAccessDenied: access to SSM parameter /own/key, which holds the Nomad token, is denied: ssm:GetParameter was refused: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:us-east-1:123456789012:key/5c9a6f0e-1ab0-4d0f-8f39-3f0b7a7f0001 because no identity-based policy allows the kms:Decrypt action (HTTP 400). Allow the function's role ssm:GetParameter on /own/key, and kms:Decrypt if a key of your own encrypts it.");
+    insta::assert_snapshot!(refused(&lab, &[("NOMAD_TOKEN_PARAMETER", "/own/key")]).await, @"TokenParameterAccessDenied: access to SSM parameter /own/key, which holds the Nomad token, is denied: ssm:GetParameter was refused: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:us-east-1:123456789012:key/5c9a6f0e-1ab0-4d0f-8f39-3f0b7a7f0001 because no identity-based policy allows the kms:Decrypt action (HTTP 400). Allow role nomad-drain ssm:GetParameter on /own/key, and kms:Decrypt if a key of your own encrypts it.");
 }

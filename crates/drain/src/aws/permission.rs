@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::AwsError;
 
-/// A permission that the function's role lacks.
+/// A permission that whoever called lacks: the function's role, or somebody at a terminal.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MissingPermission {
     /// The IAM action: `autoscaling:CompleteLifecycleAction`.
@@ -15,17 +15,17 @@ pub struct MissingPermission {
 }
 
 impl MissingPermission {
-    /// The statement for the role's policy: JSON in one line.
+    /// The statement for a policy of theirs: JSON in one line.
     pub fn statement(&self) -> String {
         json!({ "Effect": "Allow", "Action": self.action, "Resource": self.resource }).to_string()
     }
 }
 
 impl AwsError {
-    /// What to add to the role's policy, if that would have let the call through. `group` is the one that the call
+    /// What to add to the caller's policies, if that would have let the call through. `group` is the one that the call
     /// was about, if it was about one.
     ///
-    /// `None` if nothing was denied, and if AWS says that a policy other than the role's own denies it: an explicit
+    /// `None` if nothing was denied, and if AWS says that a policy other than the caller's own denies it: an explicit
     /// deny, a permissions boundary, a service control policy, a session policy or that of a VPC endpoint.
     /// (IAM User Guide, "Troubleshoot access denied error messages".)
     pub fn missing_permission(&self, group: Option<&GroupName>) -> Option<MissingPermission> {
@@ -48,6 +48,26 @@ impl AwsError {
             denied_resource(message)?.to_owned()
         };
         Some(MissingPermission { action: operation.clone(), resource })
+    }
+}
+
+impl AwsError {
+    /// Who called, as AWS names them in its refusal: `role nomad-drain`, `user alice`. The function has its role's
+    /// credentials, and somebody at a terminal their own.
+    pub fn caller(&self) -> String {
+        let unnamed = || "whoever called".to_owned();
+        let Self::Refused { message, .. } = self else { return unnamed() };
+        let Some((_, named)) = message.split_once("User: arn:") else { return unnamed() };
+        let arn = named.split_whitespace().next().unwrap_or_default();
+        let resource = arn.splitn(5, ':').nth(4).unwrap_or_default();
+        let mut parts = resource.split('/');
+        match (parts.next(), parts.next(), resource.rsplit('/').next()) {
+            // A role's session: its name follows the role's.
+            (Some("assumed-role"), Some(role), _) => format!("role {role}"),
+            // A user's or role's name follows its path.
+            (Some(kind @ ("user" | "role")), Some(_), Some(name)) => format!("{kind} {name}"),
+            _ => unnamed(),
+        }
     }
 }
 
@@ -103,6 +123,22 @@ mod tests {
     fn a_write_on_an_unknown_group_is_granted_on_all() {
         let error = denied(COMPLETE, "");
         insta::assert_snapshot!(error.missing_permission(None).unwrap().statement(), @r#"{"Action":"autoscaling:CompleteLifecycleAction","Effect":"Allow","Resource":"arn:aws:autoscaling:*:*:autoScalingGroup:*:autoScalingGroupName/*"}"#);
+    }
+
+    #[test]
+    fn who_called_is_known_by_the_refusal() {
+        let who = |arn: &str| {
+            denied(COMPLETE, &format!("User: {arn} is not authorized to perform: {COMPLETE}")).caller()
+        };
+        assert_eq!(who("arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain"), "role nomad-drain");
+        let sso = "arn:aws-us-gov:sts::123456789012:assumed-role/AWSReservedSSO_Ops_0f1e2d3c4b5a6978/alice@example.com";
+        assert_eq!(who(sso), "role AWSReservedSSO_Ops_0f1e2d3c4b5a6978");
+        assert_eq!(who("arn:aws:iam::123456789012:user/staff/alice"), "user alice");
+        assert_eq!(who("arn:aws:iam::123456789012:root"), "whoever called");
+        assert_eq!(denied(COMPLETE, "Access denied").caller(), "whoever called");
+        // As EC2 says it.
+        let ec2 = "You are not authorized to perform this operation. User: arn:aws:iam::123456789012:user/bob is not authorized";
+        assert_eq!(denied("ec2:DescribeInstances", ec2).caller(), "user bob");
     }
 
     #[test]

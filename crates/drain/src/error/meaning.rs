@@ -4,7 +4,7 @@ use drain_core::observation::Obstacle;
 use nomad_client::NomadError;
 
 use super::Error;
-use crate::aws::MissingPermission;
+use crate::aws::{AwsError, MissingPermission};
 use crate::config::Purpose;
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "each asks for a few of many kinds")]
@@ -34,13 +34,25 @@ impl Error {
         matches!(self, Self::AutoScaling { source, .. } if source.is_no_active_action())
     }
 
-    /// The permission that the function's role lacks, if that is what went wrong.
+    /// The permission that whoever called lacks, if that is what went wrong.
     pub fn missing_permission(&self) -> Option<MissingPermission> {
+        let group = match self {
+            Self::AutoScaling { group, .. } => group.as_ref(),
+            _ => None,
+        };
+        self.refused_by_aws()?.missing_permission(group)
+    }
+
+    /// Who called, if AWS refused it: the function's role, or somebody at a terminal.
+    pub(crate) fn caller(&self) -> Option<String> {
+        self.refused_by_aws().map(AwsError::caller)
+    }
+
+    fn refused_by_aws(&self) -> Option<&AwsError> {
         match self {
-            Self::AutoScaling { group, source } => source.missing_permission(group.as_ref()),
-            Self::Ec2Unavailable { source, .. } | Self::IdentityUnavailable(source) => {
-                source.missing_permission(None)
-            }
+            Self::AutoScaling { source, .. }
+            | Self::Ec2Unavailable { source, .. }
+            | Self::IdentityUnavailable(source) => Some(source),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use drain_http::{HttpError, Rejection};
 use nomad_client::NomadError;
 
 use super::{Error, UnusableToken};
-use crate::aws::{AwsError, Service};
+use crate::aws::{AwsError, MissingPermission, Service};
 use crate::config::{Place, Purpose};
 
 impl Error {
@@ -12,7 +12,7 @@ impl Error {
     pub fn next_step(&self) -> String {
         match self {
             Self::ConfigurationError(error) => match &error.document {
-                None => "Correct the function's environment variables.".to_owned(),
+                None => "Correct them where they are set: in the function's configuration, or in your environment.".to_owned(),
                 Some(place) => format!("Correct {place}: it is read again for the next event."),
             },
             Self::Event(_) => {
@@ -30,13 +30,14 @@ impl Error {
             ),
             Self::StoredFileUnreadable { .. } => "See whether it is there, and who may read it.".to_owned(),
             Self::StoredValueNotFound { place: place @ Place::File(_), .. } => format!("See whether {place} is there."),
-            Self::StoredValueAccessDenied { place, .. } => {
+            Self::StoredValueAccessDenied { place, source, .. } => {
                 let (action, name) = match place {
                     Place::Parameter(name) => ("ssm:GetParameter", name),
                     Place::Secret(name) | Place::File(name) => ("secretsmanager:GetSecretValue", name),
                 };
                 format!(
-                    "Allow the function's role {action} on {name}, and kms:Decrypt if a key of your own encrypts it."
+                    "Allow {} {action} on {name}, and kms:Decrypt if a key of your own encrypts it.",
+                    source.caller()
                 )
             }
             Self::TokenInvalid { source: UnusableToken::Invalid(_), .. } => {
@@ -48,7 +49,7 @@ impl Error {
             Self::StoredValueUnavailable { source: AwsError::NoCredentials { .. }, .. }
             | Self::AutoScaling { source: AwsError::NoCredentials { .. }, .. }
             | Self::IdentityUnavailable(AwsError::NoCredentials { .. }) => {
-                "Lambda sets the credentials of the function's role; elsewhere they have to be set.".to_owned()
+                "Lambda sets the credentials of the function's role; at a terminal log in (aws sso login), or set AWS_PROFILE.".to_owned()
             }
             Self::StoredValueUnavailable { place, source: AwsError::Unreadable { .. }, .. } => format!(
                 "See whether AWS_ENDPOINT_URL or {} is set, and to what.",
@@ -59,7 +60,7 @@ impl Error {
                     Place::Parameter(_) => "SSM",
                     Place::Secret(_) | Place::File(_) => "Secrets Manager",
                 };
-                format!("If the function runs in a VPC, it needs a way to {service}: a NAT gateway or a VPC endpoint.")
+                reach(service)
             }
             Self::TlsMaterialInvalid { .. } => {
                 "Store the whole text in PEM, with its BEGIN and END lines; a certificate and its key belong together.".to_owned()
@@ -68,10 +69,8 @@ impl Error {
                 (Some("OutboundWebIdentityFederationDisabledException"), _) => {
                     "Enable it for the account, once: aws iam enable-outbound-web-identity-federation.".to_owned()
                 }
-                (_, Some(missing)) => format!("Add to the role's policy: {}", missing.statement()),
-                (_, None) => "If the function runs in a VPC, it needs a way to the region's STS: a NAT gateway or a VPC \
-                              endpoint."
-                    .to_owned(),
+                (_, Some(missing)) => grant(source, &missing),
+                (_, None) => reach("the region's STS"),
             },
             Self::LoginRefused { source, .. } => login(source).to_owned(),
             Self::ShortLivedTokenUnsafe { .. } => {
@@ -84,24 +83,26 @@ impl Error {
                     .to_owned()
             }
             Self::NoPrivateIp { .. } => "The instance has ended or has not begun to run: nothing of it is left to drain.".to_owned(),
-            Self::Ec2Unavailable { .. } => {
-                "Allow the function's role ec2:DescribeInstances; in a VPC it needs a way to EC2 (NAT gateway or VPC \
-                 endpoint). NODE_LOOKUP=server does without EC2."
-                    .to_owned()
-            }
-            Self::AutoScaling { group, source } => match source.missing_permission(group.as_ref()) {
-                Some(missing) => format!("Add to the role's policy: {}", missing.statement()),
-                None => "If the function runs in a VPC, it needs a way to Auto Scaling: a NAT gateway or a VPC endpoint.".to_owned(),
+            Self::Ec2Unavailable { source, .. } => match source.missing_permission(None) {
+                Some(missing) => format!(
+                    "NODE_LOOKUP=server does without EC2; to ask it, add to the policies of {}: {}",
+                    source.caller(),
+                    missing.statement()
+                ),
+                None => format!("{} NODE_LOOKUP=server does without EC2.", reach("EC2")),
             },
+            Self::AutoScaling { group, source } => source
+                .missing_permission(group.as_ref())
+                .map_or_else(|| reach("Auto Scaling"), |missing| grant(source, &missing)),
             Self::NoLifecycleAction { .. } => {
                 "Send the hook's own message, which names group and hook.".to_owned()
             }
             Self::OutOfTime => {
-                "What was begun goes on. Give the function more time if this happens again and again.".to_owned()
+                "What was begun goes on: look again. A function to which this happens again and again needs a longer time-out.".to_owned()
             }
             Self::AgentUnreachable { .. } => {
-                "Let the function's security group reach the agent's port, and see whether the agent runs; \
-                 NODE_LOOKUP=server does without it."
+                "See whether the agent runs, and whether its port can be reached from where this runs (a function in a VPC: with its \
+                 security group); NODE_LOOKUP=server does without it."
                     .to_owned()
             }
             Self::AgentTokenRefused { .. } => {
@@ -155,12 +156,27 @@ impl Error {
                     .to_owned()
             }
             Self::NomadUnavailable(_) => {
-                "See whether NOMAD_ADDR is right, and whether the function's subnets and security group reach it."
+                "See whether NOMAD_ADDR is right, and whether it can be reached from where this runs (a function in a VPC: from \
+                 its subnets, with its security group)."
                     .to_owned()
             }
             Self::NomadRefused(_) => "See the servers' log for the same moment.".to_owned(),
         }
     }
+}
+
+/// What to do if a service of AWS's did not answer. Whoever reads it may be asking why the function failed, or have asked
+/// themselves, at a terminal.
+fn reach(service: &str) -> String {
+    format!(
+        "See whether {service} can be reached from where this runs: a function in a VPC needs a NAT gateway or a VPC endpoint \
+         for it."
+    )
+}
+
+/// What to allow whom: the function's role, or whoever called from a terminal.
+fn grant(refused: &AwsError, missing: &MissingPermission) -> String {
+    format!("Add to the policies of {}: {}", refused.caller(), missing.statement())
 }
 
 fn service(place: &Place) -> Service {
@@ -193,8 +209,8 @@ fn tls(error: &NomadError) -> &'static str {
             "Renew the servers' certificate (nomad tls cert create -server), and reload the servers with SIGHUP."
         }
         Rejection::Other => {
-            "NOMAD_ADDR has to be a name in the servers' certificate; if an authority of your own issued it, name that \
-             authority's file in NOMAD_CACERT."
+            "Give the servers one that is valid today, is for servers and is no authority's own (nomad tls cert create -server), \
+             and reload them with SIGHUP."
         }
     }
 }
@@ -214,5 +230,62 @@ fn login(error: &NomadError) -> &'static str {
         "The cluster has no ACLs: set NOMAD_ACL=off."
     } else {
         "JWT logins need Nomad 1.5.4 or later on all servers. See the servers' log for the same moment."
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drain_core::ids::InstanceId;
+
+    use super::*;
+
+    fn refused(operation: &str, caller: &str) -> AwsError {
+        let message = format!(
+            "User: {caller} is not authorized to perform: {operation} because no identity-based policy allows the {operation} action"
+        );
+        AwsError::refused(operation, 403, "AccessDenied", &message)
+    }
+
+    /// What is said to do about each way in which AWS refuses somebody.
+    fn all(caller: &str) -> Vec<String> {
+        let instance = InstanceId::parse("i-0123456789abcdef0").unwrap();
+        let place = Place::Parameter("/nomad/token".to_owned());
+        [
+            Error::StoredValueAccessDenied {
+                purpose: Purpose::Token,
+                place,
+                source: refused("ssm:GetParameter", caller),
+            },
+            Error::IdentityUnavailable(refused("sts:GetWebIdentityToken", caller)),
+            Error::Ec2Unavailable { instance, source: refused("ec2:DescribeInstances", caller) },
+            Error::AutoScaling { group: None, source: refused("autoscaling:DescribeLifecycleHooks", caller) },
+        ]
+        .iter()
+        .map(Error::next_step)
+        .collect()
+    }
+
+    #[test]
+    fn whom_aws_refused_is_who_has_to_be_allowed() {
+        for (caller, named) in [
+            ("arn:aws:sts::123456789012:assumed-role/nomad-drain/nomad-drain", "role nomad-drain"),
+            ("arn:aws:iam::123456789012:user/alice", "user alice"),
+        ] {
+            for said in all(caller) {
+                assert!(said.contains(named) && !said.contains("function's role"), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_service_that_does_not_answer_is_looked_for_from_where_it_was_asked() {
+        let instance = InstanceId::parse("i-0123456789abcdef0").unwrap();
+        let source = AwsError::refused("ec2:DescribeInstances", 503, "Unavailable", "");
+        let said = Error::Ec2Unavailable { instance, source }.next_step();
+        assert_eq!(
+            said,
+            "See whether EC2 can be reached from where this runs: a function in a VPC needs a NAT gateway or a VPC endpoint for \
+             it. NODE_LOOKUP=server does without EC2."
+        );
     }
 }

@@ -271,11 +271,11 @@ fn step(seen: &Observation, action: &Action, tense: Tense) -> String {
     }
 }
 
-/// The warning about a permission that the role lacks, with the statement that grants it.
+/// The warning about a permission that whoever calls lacks, with the statement that grants it.
 pub(super) fn missing_permission(error: &Error) -> Option<String> {
-    let missing = error.missing_permission()?;
+    let (missing, caller) = (error.missing_permission()?, error.caller()?);
     Some(format!(
-        "the function's role lacks {}: what needs it is left out. Add to its policy: {}",
+        "{caller} lacks {}: what needs it is left out. Add to its policies: {}",
         missing.action,
         missing.statement()
     ))

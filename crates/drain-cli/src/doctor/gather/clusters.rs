@@ -96,7 +96,15 @@ fn trouble(error: &Error) -> Trouble {
         Error::NomadUnavailable(NomadError::NoAnswer { .. }) => K::Unreachable,
         _ => K::Odd,
     };
-    Trouble { kind, said: Causes(error).to_string(), todo: error.next_step() }
+    // Whose certificate it is, by whom, and what is wrong with it, is all that there is to say.
+    let said = match error {
+        Error::TlsVerificationFailed(NomadError::NoAnswer {
+            source: HttpError::CertificateRejected { source, .. },
+            ..
+        }) => source.to_string(),
+        error => Causes(error).to_string(),
+    };
+    Trouble { kind, said, todo: error.next_step() }
 }
 
 /// The servers' versions, by what gossip knows.

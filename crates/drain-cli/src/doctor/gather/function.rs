@@ -1,12 +1,15 @@
 //! The function: its configuration, who may call it, what it reads.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use drain::aws::Aws;
-use futures_util::future::join3;
+use futures_util::future::{join_all, join4};
 use jiff::SignedDuration;
 
+use super::way::Brought;
 use super::{asked, cannot};
-use crate::aws::{events, lambda};
-use crate::doctor::facts::{Fact, Function, GroupFacts, Mapping, Topic};
+use crate::aws::lambda;
+use crate::doctor::facts::{Fact, Function, GroupFacts, Mapping, Topic, qualifier};
 
 /// Everything about the function of this name.
 pub(super) async fn facts(aws: Option<&Aws>, name: Option<&str>) -> Fact<Option<Function>> {
@@ -21,10 +24,11 @@ pub(super) async fn facts(aws: Option<&Aws>, name: Option<&str>) -> Fact<Option<
             Fact::Unknown(why) => return Fact::Unknown(why),
         };
     let keeps = configuration.dead_letter_config.target_arn.as_ref().is_some_and(|arn| !arn.is_empty());
-    let (policy, mappings, on_failure) = join3(
-        asked(aws, async |aws| lambda::get_policy(aws, name).await),
+    let (policy, mappings, on_failure, reserved_concurrency) = join4(
+        asked(aws, async |aws| lambda::get_policy(aws, name, None).await),
         asked(aws, async |aws| lambda::list_event_source_mappings(aws, Some(name), None).await),
         asked(aws, async |aws| lambda::on_failure(aws, name).await),
+        asked(aws, async |aws| lambda::reserved_concurrency(aws, name).await),
     )
     .await;
     let lambda::Configuration {
@@ -46,7 +50,9 @@ pub(super) async fn facts(aws: Option<&Aws>, name: Option<&str>) -> Fact<Option<
         state_reason,
         timeout: SignedDuration::from_secs(timeout.into()),
         in_vpc: !vpc_config.subnet_ids.is_empty(),
+        reserved_concurrency,
         policy,
+        qualified: BTreeMap::new(),
         mappings: match mappings {
             Fact::Known(all) => Fact::Known(all.into_iter().map(mapping).collect()),
             Fact::Unknown(why) => Fact::Unknown(why),
@@ -59,6 +65,37 @@ pub(super) async fn facts(aws: Option<&Aws>, name: Option<&str>) -> Fact<Option<
     }))
 }
 
+/// What is known of a function's versions and aliases only: who may invoke those that are stations of a way, and which queues
+/// on a way they read. (Each has a policy of its own, and Lambda lists the mappings of each by themselves.)
+pub(super) async fn add_qualified(aws: Option<&Aws>, function: &mut Function, stations: &BTreeSet<String>) {
+    let name = function.name.clone();
+    let ours = stations.iter().filter(|arn| function.is(arn));
+    let qualifiers: BTreeSet<&str> = ours.filter_map(|arn| qualifier(arn)).collect();
+    let policies = qualifiers.into_iter().map(async |one| {
+        let policy = asked(aws, async |aws| lambda::get_policy(aws, &name, Some(one)).await).await;
+        (one.to_owned(), policy)
+    });
+    let qualified = join_all(policies).await.into_iter().collect();
+    let Fact::Known(known) = &function.mappings else {
+        function.qualified = qualified;
+        return;
+    };
+    let is_read = |arn: &String| known.iter().any(|mapping| mapping.source == *arn);
+    let unread = stations.iter().filter(|arn| super::way::is_of("sqs", arn) && !is_read(arn));
+    let readers = unread.map(async |arn| {
+        asked(aws, async |aws| lambda::list_event_source_mappings(aws, None, Some(arn)).await).await
+    });
+    let mut more = Vec::new();
+    for found in join_all(readers).await {
+        let found = found.known().cloned().unwrap_or_default();
+        more.extend(found.into_iter().filter(|one| function.is(&one.function_arn)).map(mapping));
+    }
+    if let Fact::Known(mappings) = &mut function.mappings {
+        mappings.extend(more);
+    }
+    function.qualified = qualified;
+}
+
 fn mapping(mapping: lambda::Mapping) -> Mapping {
     Mapping {
         id: mapping.uuid,
@@ -68,6 +105,7 @@ fn mapping(mapping: lambda::Mapping) -> Mapping {
             .function_response_types
             .iter()
             .any(|kind| kind == "ReportBatchItemFailures"),
+        filters: mapping.filter_criteria.filters.into_iter().map(|filter| filter.pattern).collect(),
     }
 }
 
@@ -76,8 +114,8 @@ fn mapping(mapping: lambda::Mapping) -> Mapping {
 pub(super) async fn guess(
     aws: Option<&Aws>,
     groups: &[GroupFacts],
-    topics: &std::collections::BTreeMap<String, Fact<Option<Topic>>>,
-    rules: &Fact<Vec<events::Rule>>,
+    topics: &BTreeMap<String, Fact<Option<Topic>>>,
+    brought: &Fact<Vec<Brought>>,
 ) -> Option<String> {
     let hooks = groups.iter().filter_map(|group| group.hooks.known()).flatten();
     let targets: Vec<Option<&str>> =
@@ -95,10 +133,8 @@ pub(super) async fn guess(
         }
     }
     if targets.iter().any(Option::is_none) {
-        for rule in super::way::of_auto_scaling(rules) {
-            let all = asked(aws, async |aws| events::list_targets_by_rule(aws, &rule.name).await).await;
-            ways.extend(all.known().into_iter().flatten().map(|target| target.arn.clone()));
-        }
+        let all = brought.known().into_iter().flatten().flat_map(|(_, targets)| targets);
+        ways.extend(all.map(|target| target.arn.clone()));
     }
     for arn in ways {
         if arn.contains(":lambda:") {

@@ -8,10 +8,11 @@ use drain::cluster::Cluster;
 use drain::config::{ClusterConfig, Config};
 use futures_util::future::join_all;
 
+use super::way::is_of;
 use super::{asked, cannot};
 use crate::aws::iam;
 use crate::doctor::facts::{Decision, Fact, Function, Granted, GroupFacts};
-use crate::doctor::needed::{Needed, Whereabouts, needed};
+use crate::doctor::needed::{Needed, Surroundings, Whereabouts, needed};
 
 /// Simulates everything that this configuration needs.
 pub(super) async fn facts(
@@ -33,7 +34,11 @@ pub(super) async fn facts(
         known.clone().map(|group| group.arn.clone()).filter(|arn| !arn.is_empty()).collect();
     let has_warm_pool = known.clone().any(|group| group.has_warm_pool);
     let configs: Vec<&ClusterConfig> = clusters.iter().map(|cluster| cluster.config()).collect();
-    let all = needed(config, &configs, &arns, has_warm_pool, at);
+    let mappings = function.mappings.known().into_iter().flatten();
+    let queues: Vec<String> =
+        mappings.map(|mapping| mapping.source.clone()).filter(|arn| is_of("sqs", arn)).collect();
+    let around = Surroundings { groups: &arns, has_warm_pool, queues: &queues };
+    let all = needed(config, &configs, around, at);
     let mut by_resource: BTreeMap<&str, Vec<&Needed>> = BTreeMap::new();
     for one in &all {
         by_resource.entry(&one.resource).or_default().push(one);
@@ -48,7 +53,7 @@ pub(super) async fn facts(
             Fact::Known(said) => Ok(some
                 .into_iter()
                 .map(|one| {
-                    let decision = said.get(&one.action).copied().unwrap_or(Decision::NotAllowed);
+                    let decision = said.get(&one.action).cloned().unwrap_or(Decision::NotAllowed);
                     Granted { needed: one.clone(), decision }
                 })
                 .collect::<Vec<_>>()),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{asked, function};
 use crate::aws::cloudwatch::{self, Metric};
 use crate::aws::{events, lambda};
-use crate::doctor::facts::{Fact, Function, Schedule, Sweeps};
+use crate::doctor::facts::{Fact, Function, Schedule, Sweeps, qualifier};
 
 /// Everything about the sweep. Without one there is nothing to look for.
 pub(super) async fn facts(
@@ -59,9 +59,11 @@ async fn schedules(
             Fact::Known(targets) => targets,
             Fact::Unknown(why) => return Err(why),
         };
-        let names = targets.iter().map(|target| target.arn.as_str()).filter(|arn| arn.contains(":lambda:"));
-        let schedules = names.map(function::name_of).map(async |name| {
-            is_ours(aws, ours, name).await.then_some(of_function(aws, rule, expression, name, now).await)
+        let functions =
+            targets.iter().map(|target| target.arn.as_str()).filter(|arn| arn.contains(":lambda:"));
+        let schedules = functions.map(async |arn| {
+            let is_ours = is_ours(aws, ours, function::name_of(arn)).await;
+            is_ours.then_some(of_function(aws, rule, expression, arn, now).await)
         });
         Ok(join_all(schedules).await.into_iter().flatten().collect::<Vec<_>>())
     });
@@ -85,9 +87,10 @@ async fn of_function(
     aws: Option<&Aws>,
     rule: &events::Rule,
     expression: &str,
-    name: &str,
+    arn: &str,
     now: Timestamp,
 ) -> Schedule {
+    let name = function::name_of(arn);
     let counted = |metric| Metric {
         namespace: "AWS/Lambda",
         name: metric,
@@ -95,7 +98,7 @@ async fn of_function(
         statistic: "Sum",
     };
     let (policy, runs, failures) = join3(
-        asked(aws, async |aws| lambda::get_policy(aws, name).await),
+        asked(aws, async |aws| lambda::get_policy(aws, name, qualifier(arn)).await),
         asked(aws, async |aws| cloudwatch::minutes(aws, counted("Invocations"), now).await),
         asked(aws, async |aws| cloudwatch::minutes(aws, counted("Errors"), now).await),
     )

@@ -20,7 +20,8 @@ fn targets(groups: &[GroupFacts]) -> BTreeSet<(&str, Option<&str>)> {
         .collect()
 }
 
-fn is_of(service: &str, arn: &str) -> bool {
+/// Whether this is an ARN of a service.
+pub(super) fn is_of(service: &str, arn: &str) -> bool {
     arn.split(':').nth(2) == Some(service)
 }
 
@@ -29,12 +30,40 @@ pub(super) async fn all_rules(aws: Option<&Aws>) -> Fact<Vec<events::Rule>> {
     asked(aws, async |aws| events::list_rules(aws).await).await
 }
 
-/// The rules that hear of what Auto Scaling does.
-pub(super) fn of_auto_scaling(rules: &Fact<Vec<events::Rule>>) -> Vec<&events::Rule> {
+/// A rule, and where it brings events.
+pub(super) type Brought = (events::Rule, Vec<events::Target>);
+
+/// The rules that hear of what Auto Scaling does, and where they bring it.
+pub(super) async fn brought(aws: Option<&Aws>, rules: &Fact<Vec<events::Rule>>) -> Fact<Vec<Brought>> {
+    let rules = match rules {
+        Fact::Known(rules) => rules,
+        Fact::Unknown(why) => return Fact::Unknown(why.clone()),
+    };
     let hears = |rule: &&events::Rule| {
         rule.event_pattern.as_ref().is_some_and(|pattern| pattern.contains("aws.autoscaling"))
     };
-    rules.known().into_iter().flatten().filter(hears).collect()
+    let found = rules.iter().filter(hears).map(async |rule| {
+        match asked(aws, async |aws| events::list_targets_by_rule(aws, &rule.name).await).await {
+            Fact::Known(targets) => Ok((rule.clone(), targets)),
+            Fact::Unknown(why) => Err(why),
+        }
+    });
+    let answers: Result<Vec<Brought>, _> = join_all(found).await.into_iter().collect();
+    answers.map_or_else(Fact::Unknown, Fact::Known)
+}
+
+/// The ARNs of everything to which hooks, topics and rules send.
+pub(super) fn stations(
+    groups: &[GroupFacts],
+    topics: &BTreeMap<String, Fact<Option<Topic>>>,
+    brought: &Fact<Vec<Brought>>,
+) -> BTreeSet<String> {
+    let subscribed = topics.values().filter_map(|topic| topic.known()?.as_ref()?.subscriptions.known());
+    let brought = brought.known().into_iter().flatten().flat_map(|(_, targets)| targets);
+    let mut arns: BTreeSet<String> = targets(groups).into_iter().map(|(arn, _)| arn.to_owned()).collect();
+    arns.extend(subscribed.flatten().map(|one| one.endpoint.clone()));
+    arns.extend(brought.map(|target| target.arn.clone()));
+    arns
 }
 
 /// The topics that hooks send to.
@@ -51,13 +80,13 @@ pub(super) async fn topics(
 }
 
 async fn topic(aws: Option<&Aws>, arn: &str) -> Fact<Option<Topic>> {
-    let (policy, subscriptions) = join(
-        asked(aws, async |aws| sns::topic_policy(aws, arn).await),
+    let (topic, subscriptions) = join(
+        asked(aws, async |aws| sns::topic(aws, arn).await),
         asked(aws, async |aws| sns::list_subscriptions_by_topic(aws, arn).await),
     )
     .await;
-    let policy = match policy {
-        Fact::Known(Some(policy)) => policy,
+    let sns::Topic { policy, kms_key } = match topic {
+        Fact::Known(Some(topic)) => topic,
         Fact::Known(None) => return Fact::Known(None),
         Fact::Unknown(why) => return Fact::Unknown(why),
     };
@@ -65,7 +94,7 @@ async fn topic(aws: Option<&Aws>, arn: &str) -> Fact<Option<Topic>> {
         Fact::Known(all) => Fact::Known(join_all(all.into_iter().map(|one| subscription(aws, one))).await),
         Fact::Unknown(why) => Fact::Unknown(why),
     };
-    Fact::Known(Some(Topic { policy, subscriptions }))
+    Fact::Known(Some(Topic { policy, kms_key, subscriptions }))
 }
 
 async fn subscription(aws: Option<&Aws>, one: sns::Subscription) -> Subscription {
@@ -73,12 +102,9 @@ async fn subscription(aws: Option<&Aws>, one: sns::Subscription) -> Subscription
     let pending = !arn.starts_with("arn:");
     // What has no ARN yet has no attributes; of e-mail addresses nobody wants to know.
     let matters = matches!(protocol.as_str(), "lambda" | "sqs") && !pending;
-    let filter = if matters {
-        asked(aws, async |aws| sns::filter_policy(aws, &arn).await).await
-    } else {
-        Fact::Known(None)
-    };
-    Subscription { protocol, endpoint, pending, filter }
+    let filter =
+        if matters { asked(aws, async |aws| sns::filter(aws, &arn).await).await } else { Fact::Known(None) };
+    Subscription { arn, protocol, endpoint, pending, filter }
 }
 
 /// The queues on the way: those that hooks and topics send to, and those that the function reads.
@@ -96,53 +122,50 @@ pub(super) async fn queues(
     arns.extend(read.into_iter().flatten().map(|mapping| mapping.source.clone()));
     arns.retain(|arn| is_of("sqs", arn));
     let asked = arns.into_iter().map(async |arn| {
-        let queue = asked(aws, async |aws| sqs::queue(aws, &arn).await).await;
-        let fact = match queue {
-            Fact::Known(queue) => Fact::Known(queue.map(|queue| Queue {
-                visibility_timeout: SignedDuration::from_secs(queue.visibility_timeout.into()),
-                max_receive_count: queue.max_receive_count,
-                policy: queue.policy,
-            })),
-            Fact::Unknown(why) => Fact::Unknown(why),
-        };
+        let fact = queue(aws, &arn).await;
         (arn, fact)
     });
     join_all(asked).await.into_iter().collect()
 }
 
-/// The rules that bring what Auto Scaling says to the function, or to a queue that it reads.
-pub(super) async fn rules(
-    aws: Option<&Aws>,
-    all: &Fact<Vec<events::Rule>>,
-    function: Option<&Function>,
-) -> Fact<Vec<Rule>> {
-    let Some(function) = function else { return Fact::skipped("the function, above") };
-    if let Fact::Unknown(why) = all {
-        return Fact::Unknown(why.clone());
-    }
-    let mappings = function.mappings.known();
-    let is_ours = |arn: &str| {
-        arn.strip_prefix(&function.arn).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-            || mappings.is_some_and(|all| all.iter().any(|mapping| mapping.source == arn))
+async fn queue(aws: Option<&Aws>, arn: &str) -> Fact<Option<Queue>> {
+    let queue = match asked(aws, async |aws| sqs::queue(aws, arn).await).await {
+        Fact::Known(Some(queue)) => queue,
+        Fact::Known(None) => return Fact::Known(None),
+        Fact::Unknown(why) => return Fact::Unknown(why),
     };
-    let found = of_auto_scaling(all).into_iter().map(async |rule| {
-        match asked(aws, async |aws| events::list_targets_by_rule(aws, &rule.name).await).await {
-            Fact::Known(targets) => Ok(targets
-                .into_iter()
-                .filter(|target| is_ours(&target.arn))
-                .map(|target| of_target(rule, target))
-                .collect::<Vec<_>>()),
-            Fact::Unknown(why) => Err(why),
-        }
-    });
-    let answers: Result<Vec<Vec<Rule>>, _> = join_all(found).await.into_iter().collect();
-    match answers {
-        Ok(rules) => Fact::Known(rules.into_iter().flatten().collect()),
-        Err(why) => Fact::Unknown(why),
-    }
+    let dead_letters_exist = match &queue.dead_letters {
+        Some(arn) => asked(aws, async |aws| sqs::exists(aws, arn).await).await,
+        None => Fact::Known(true),
+    };
+    Fact::Known(Some(Queue {
+        visibility_timeout: SignedDuration::from_secs(queue.visibility_timeout.into()),
+        max_receive_count: queue.max_receive_count,
+        dead_letters_exist,
+        kms_key: queue.kms_key,
+        policy: queue.policy,
+    }))
 }
 
-fn of_target(rule: &events::Rule, target: events::Target) -> Rule {
+/// The rules that bring what Auto Scaling says to the function, or to a queue that it reads.
+pub(super) fn rules(brought: &Fact<Vec<Brought>>, function: Option<&Function>) -> Fact<Vec<Rule>> {
+    let Some(function) = function else { return Fact::skipped("the function, above") };
+    let brought = match brought {
+        Fact::Known(brought) => brought,
+        Fact::Unknown(why) => return Fact::Unknown(why.clone()),
+    };
+    let mappings = function.mappings.known();
+    let is_ours = |target: &&events::Target| {
+        function.is(&target.arn)
+            || mappings.is_some_and(|all| all.iter().any(|mapping| mapping.source == target.arn))
+    };
+    let of_rule = |(rule, targets): &Brought| {
+        targets.iter().filter(is_ours).map(|target| of_target(rule, target)).collect::<Vec<_>>()
+    };
+    Fact::Known(brought.iter().flat_map(of_rule).collect())
+}
+
+fn of_target(rule: &events::Rule, target: &events::Target) -> Rule {
     Rule {
         name: rule.name.clone(),
         arn: rule.arn.clone(),
@@ -151,7 +174,7 @@ fn of_target(rule: &events::Rule, target: events::Target) -> Rule {
         changes_event: target.input.is_some()
             || target.input_path.is_some()
             || target.input_transformer.is_some(),
-        target: target.arn,
+        target: target.arn.clone(),
     }
 }
 
@@ -171,7 +194,7 @@ pub(super) async fn hook_roles(
             let said =
                 asked(aws, async |aws| iam::simulate_principal_policy(aws, role, &[action], arn).await).await;
             let decision = match said {
-                Fact::Known(said) => Fact::Known(said.get(action).copied().unwrap_or(Decision::NotAllowed)),
+                Fact::Known(said) => Fact::Known(said.get(action).cloned().unwrap_or(Decision::NotAllowed)),
                 Fact::Unknown(why) => Fact::Unknown(why),
             };
             ((role.to_owned(), arn.to_owned()), decision)

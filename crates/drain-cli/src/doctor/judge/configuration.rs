@@ -36,15 +36,18 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 }
 
 fn of_valid(configuration: &Configuration, facts: &Facts) -> Vec<Finding> {
-    let Configuration { config, origin, overridden, document_problems, .. } = configuration;
+    let Configuration { config, origin, overridden, document_problems, document_missing } = configuration;
     let mut found = Vec::new();
-    if document_problems.is_empty() {
+    if document_problems.is_empty() && document_missing.is_none() {
         let clusters = match &config.clusters {
             NomadClusters::One(cluster) => format!("the cluster at {}", cluster.nomad_addr),
             NomadClusters::Document(document) => format!("the clusters in {}", document.place),
         };
         let what = format!("valid, for {clusters}");
         found.push(Finding::new(AREA, Code::ConfigurationValid, origin, what));
+    }
+    if let Some((said, todo)) = document_missing {
+        found.push(Finding::new(AREA, Code::ClustersInvalid, "CLUSTERS_PARAMETER", said).todo(todo));
     }
     if let NomadClusters::Document(document) = &config.clusters {
         found.extend(document_problems.iter().map(|problem| {
@@ -54,7 +57,7 @@ fn of_valid(configuration: &Configuration, facts: &Facts) -> Vec<Finding> {
     }
     found.extend(config.warnings.iter().map(|warning| {
         let (about, what) = by_variable(warning);
-        Finding::new(AREA, Code::ConfigurationAdvice, about, what).todo("Correct the function's variables.")
+        Finding::new(AREA, Code::ConfigurationAdvice, about, what).todo("Correct the variables.")
     }));
     if !overridden.is_empty() {
         let what = "your environment says something else than the function's, and comes first";
@@ -162,6 +165,10 @@ mod tests {
         let Fact::Known(Ok(configuration)) = &mut facts.configuration else { panic!("{facts:?}") };
         configuration.document_problems = vec!["cluster blue: NOMAD_ADDR is missing".to_owned()];
         check(judge(&facts), &["clusters-invalid SSM parameter /nomad/clusters"]);
+        let Fact::Known(Ok(configuration)) = &mut facts.configuration else { panic!("{facts:?}") };
+        configuration.document_problems.clear();
+        configuration.document_missing = Some(("it does not exist".to_owned(), "Create it.".to_owned()));
+        check(judge(&facts), &["clusters-invalid CLUSTERS_PARAMETER"]);
     }
 
     #[test]

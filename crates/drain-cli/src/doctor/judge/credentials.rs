@@ -8,7 +8,9 @@ use crate::doctor::finding::Finding;
 const AREA: Area = Area::Credentials;
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
-    vec![caller(facts), function(facts)]
+    let mut found = vec![caller(facts), function(facts)];
+    found.extend(facts.function.known().and_then(Option::as_ref).and_then(throttled));
+    found
 }
 
 fn caller(facts: &Facts) -> Finding {
@@ -52,12 +54,39 @@ fn function(facts: &Facts) -> Finding {
     if state != "Active" {
         let why = if state_reason.is_empty() { String::new() } else { format!(": {state_reason}") };
         let what = format!("its state is {state}, not Active{why}");
-        return Finding::new(AREA, Code::FunctionNotActive, name, what)
-            .todo("Wait until it is active; if it stays so, look at it.")
-            .command(format!("aws lambda get-function-configuration --function-name {name}"));
+        let finding = Finding::new(AREA, Code::FunctionNotActive, name, what);
+        return match state.as_str() {
+            "Pending" => finding
+                .todo("Wait until it is active:")
+                .command(format!("aws lambda wait function-active-v2 --function-name {name}")),
+            // Lambda takes away what a function needs that nobody has called for weeks, and the next call fails.
+            "Inactive" => finding
+                .todo("Nobody has called it for long, and the next call fails. Call it once, to wake it:")
+                .command(format!("aws lambda invoke --function-name {name} --payload '{{}}' /dev/stdout")),
+            _ => finding
+                .todo("See to the reason, and deploy it again: docs/deploy.md. It is shown whole by:")
+                .command(format!("aws lambda get-function-configuration --function-name {name}")),
+        };
     }
     let what = format!("{arn}, time-out {}", super::span(*timeout));
     Finding::new(AREA, Code::Function, name, what)
+}
+
+/// A function may be kept from running at all: that is how one is switched off in a hurry.
+fn throttled(function: &Function) -> Option<Finding> {
+    let name = function.name.as_str();
+    match known(&function.reserved_concurrency, AREA, name, "whether its concurrency is limited to 0") {
+        Ok(Some(0)) => {
+            let what = "its reserved concurrency is 0: Lambda does not run it at all";
+            Some(
+                Finding::new(AREA, Code::FunctionThrottled, name, what)
+                    .todo("Somebody has switched it off. To switch it on again:")
+                    .command(format!("aws lambda delete-function-concurrency --function-name {name}")),
+            )
+        }
+        Ok(_) => None,
+        Err(unknown) => Some(unknown),
+    }
 }
 
 #[cfg(test)]
@@ -92,6 +121,28 @@ mod tests {
         check(judge(&facts)[1..].to_vec(), &["function-missing nomad-drain"]);
         facts.function = Fact::Known(Some(Function { state: "Pending".to_owned(), ..one() }));
         check(judge(&facts)[1..].to_vec(), &["function-not-active nomad-drain"]);
+        for (state, does) in [
+            ("Pending", "lambda wait"),
+            ("Inactive", "lambda invoke"),
+            ("Failed", "get-function-configuration"),
+        ] {
+            facts.function = Fact::Known(Some(Function { state: state.to_owned(), ..one() }));
+            let found = judge(&facts);
+            assert!(found[1].command.as_ref().unwrap().contains(does), "{state}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_function_that_has_been_switched_off_fails() {
+        let mut facts = facts();
+        let reserved = |most| Fact::Known(Some(Function { reserved_concurrency: most, ..one() }));
+        facts.function = reserved(Fact::Known(Some(0)));
+        check(judge(&facts)[2..].to_vec(), &["function-throttled nomad-drain"]);
+        facts.function = reserved(Fact::Known(Some(1)));
+        check(judge(&facts)[2..].to_vec(), &[]);
+        let denied = Why::Denied { permission: "lambda:GetFunctionConcurrency".to_owned() };
+        facts.function = reserved(Fact::Unknown(denied));
+        check(judge(&facts)[2..].to_vec(), &["not-checked nomad-drain"]);
     }
 
     #[test]

@@ -7,8 +7,13 @@ use super::{config, known, ours};
 use crate::doctor::code::{Area, Code};
 use crate::doctor::facts::{ClusterFacts, Facts, GroupFacts, Home};
 use crate::doctor::finding::Finding;
+use crate::doctor::shell::word;
 
 const AREA: Area = Area::Groups;
+
+/// Which groups there are.
+const LIST_GROUPS: &str =
+    "aws autoscaling describe-auto-scaling-groups --query 'AutoScalingGroups[].AutoScalingGroupName'";
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let groups = match known(&facts.groups, AREA, "the groups", "which groups there are, and their hooks") {
@@ -17,10 +22,17 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     };
     let Some(config) = config(facts) else { return Vec::new() };
     if groups.is_empty() {
-        let how =
-            if config.groups.tagged { "has the tag nomad-drain" } else { "is named in AUTO_SCALING_GROUPS" };
+        if !config.groups.tagged {
+            let what = "no Auto Scaling group in this region matches AUTO_SCALING_GROUPS, and none was given";
+            return vec![
+                Finding::new(AREA, Code::NoGroups, "the groups", what)
+                    .todo("Correct AUTO_SCALING_GROUPS or the region, or pass the group with --group NAME. These are there:")
+                    .command(LIST_GROUPS),
+            ];
+        }
+        let what = "no Auto Scaling group in this region has the tag nomad-drain, and none was given";
         return vec![
-            Finding::new(AREA, Code::NoGroups, "the groups", format!("no Auto Scaling group {how}, and none was given"))
+            Finding::new(AREA, Code::NoGroups, "the groups", what)
                 .todo("Pass the group with --group NAME; with a sweep, tag the group:")
                 .command(
                     "aws autoscaling create-or-update-tags --tags ResourceId=GROUP,ResourceType=auto-scaling-group,\
@@ -40,12 +52,13 @@ fn of_group(config: &Config, facts: &GroupFacts, all: &Facts) -> Vec<Finding> {
     let Some(group) = group else {
         return vec![
             Finding::new(AREA, Code::GroupMissing, name, "there is no group of this name in this region")
-                .todo("Correct the name, or the region with --region.")
-                .command("aws autoscaling describe-auto-scaling-groups --query AutoScalingGroups[].AutoScalingGroupName"),
+                .todo("Correct the name, or the region with --region. These are there:")
+                .command(LIST_GROUPS),
         ];
     };
     let mut found = Vec::new();
-    if let Home::None(why) = &facts.home {
+    // Without the clusters nobody knows whose it is; that has a finding of its own.
+    if let (Home::None(why), true) = (&facts.home, all.clusters.known().is_some()) {
         found.push(Finding::new(AREA, Code::GroupOfNoCluster, name, why).todo(
             "Name it in the \"groups\" of one cluster of CLUSTERS_PARAMETER's document, or give its tag nomad-drain the \
              \"tag\" of one.",
@@ -60,7 +73,8 @@ fn of_group(config: &Config, facts: &GroupFacts, all: &Facts) -> Vec<Finding> {
             Finding::new(AREA, Code::GroupOnHold, name, what)
                 .todo("Take the tag away when the work may go on:")
                 .command(format!(
-                    "aws autoscaling delete-tags --tags ResourceId={name},ResourceType=auto-scaling-group,Key={HOLD_TAG}"
+                    "aws autoscaling delete-tags --tags {}",
+                    word(&format!("ResourceId={name},ResourceType=auto-scaling-group,Key={HOLD_TAG}"))
                 )),
         );
     }
@@ -85,8 +99,10 @@ fn not_watched(config: &Config, name: &str) -> Finding {
     if config.groups.tagged {
         let what = "the sweep does not look after it: it has no tag nomad-drain, or one that says off";
         return Finding::new(AREA, Code::GroupNotWatched, name, what).todo("Tag it:").command(format!(
-            "aws autoscaling create-or-update-tags --tags ResourceId={name},ResourceType=auto-scaling-group,Key=nomad-drain,\
-             Value=on,PropagateAtLaunch=false"
+            "aws autoscaling create-or-update-tags --tags {}",
+            word(&format!(
+                "ResourceId={name},ResourceType=auto-scaling-group,Key=nomad-drain,Value=on,PropagateAtLaunch=false"
+            ))
         ));
     }
     let what = "the sweep does not look after it: AUTO_SCALING_GROUPS does not name it";
@@ -114,8 +130,9 @@ fn hooks(config: &Config, facts: &GroupFacts, all: &Facts) -> Vec<Finding> {
             Finding::new(AREA, Code::LaunchHookMissing, name, what)
                 .todo("Make it, or name the one that is there in LAUNCH_HOOK_NAME:")
                 .command(format!(
-                    "aws autoscaling put-lifecycle-hook --auto-scaling-group-name {name} --lifecycle-hook-name {launch} \
-                     --lifecycle-transition autoscaling:EC2_INSTANCE_LAUNCHING --heartbeat-timeout 600 --default-result ABANDON"
+                    "aws autoscaling put-lifecycle-hook --auto-scaling-group-name {} --lifecycle-hook-name {launch} \
+                     --lifecycle-transition autoscaling:EC2_INSTANCE_LAUNCHING --heartbeat-timeout 600 --default-result ABANDON",
+                    word(name)
                 )),
         );
     }
@@ -151,8 +168,9 @@ fn hook_missing(config: &Config, facts: &GroupFacts) -> Finding {
     Finding::new(AREA, Code::HookMissing, name, format!("it has no terminate hook {wanted}: nothing holds its instances"))
         .todo("Make it; without EventBridge also with --notification-target-arn and --role-arn (docs/deploy-by-hand.md, 6):")
         .command(format!(
-            "aws autoscaling put-lifecycle-hook --auto-scaling-group-name {name} --lifecycle-hook-name {} \
+            "aws autoscaling put-lifecycle-hook --auto-scaling-group-name {} --lifecycle-hook-name {} \
              --lifecycle-transition autoscaling:EC2_INSTANCE_TERMINATING --heartbeat-timeout {timeout} --default-result CONTINUE",
+            word(name),
             config.sweep_hooks().first().map_or("nomad-drain-hook", |hook| hook.as_str())
         ))
 }

@@ -59,7 +59,7 @@ fn of_group(all: &Facts, group: &GroupFacts) -> Vec<Finding> {
             (0, _) => silent.push(instance),
             // A node that is down beside a living one is what an agent leaves that has lost its data directory.
             (1, _) => {}
-            (_, _) => several.push(instance),
+            (_, _) => several.push((instance, living)),
         }
     }
     let mut found = Vec::new();
@@ -81,17 +81,22 @@ fn of_group(all: &Facts, group: &GroupFacts) -> Vec<Finding> {
         ));
     }
     if !several.is_empty() {
-        let what = format!("{} more than one living node with its id", have(&several));
+        let ids: Vec<&InstanceId> = several.iter().map(|(instance, _)| *instance).collect();
+        let nodes: Vec<&str> =
+            several.iter().flat_map(|(_, nodes)| nodes).map(|node| node.id.as_str()).collect();
+        let what = format!("{} more than one living node with its id", have(&ids));
         found.push(
             Finding::new(AREA, Code::SeveralNodes, name, what)
-                .todo("See which of them is the instance's own: nomad node status -verbose."),
+                .todo("See which of them is the instance's own, and stop Nomad's client wherever the other runs:")
+                .command(nodes.iter().take(NAMED).map(|id| format!("nomad node status {id}")).collect::<Vec<_>>().join("; ")),
         );
     }
     if !silent.is_empty() {
         let what = format!("{} a node that is down or disconnected", have(&silent));
         found.push(
             Finding::new(AREA, Code::NodeDown, name, what)
-                .todo("See why its client does not answer: nomad node status -filter 'Status == \"down\"'."),
+                .todo("See why its client does not answer. These are down or disconnected:")
+                .command("nomad node status -filter 'Status != \"ready\"'"),
         );
     }
     if found.is_empty() {

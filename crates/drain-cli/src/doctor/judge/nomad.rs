@@ -120,7 +120,8 @@ fn versions(about: &str, servers: &[Server]) -> Vec<Finding> {
                 let what = format!("not checked: {} says that its version is {version:?}", names.join(", "));
                 Some(
                     Finding::new(AREA, Code::NotChecked, about, what)
-                        .todo("Look at it with: nomad server members."),
+                        .todo("See what it says of itself:")
+                        .command("nomad server members"),
                 )
             }
         })

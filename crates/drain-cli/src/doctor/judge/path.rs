@@ -1,6 +1,7 @@
 //! Does what a hook says reach the function: through its topic, its queue, directly, or by `EventBridge`?
 
 mod allowed;
+mod patterns;
 mod queues;
 mod rules;
 
@@ -9,8 +10,10 @@ use drain::config::Config;
 
 use super::{config, known, not_checked, ours};
 use crate::doctor::code::{Area, Code};
-use crate::doctor::facts::{Fact, Facts, Function, GroupFacts, Subscription};
+use crate::doctor::facts::{Fact, Facts, Filter, Function, GroupFacts, Subscription};
 use crate::doctor::finding::Finding;
+
+use patterns::Passes;
 
 const AREA: Area = Area::Path;
 
@@ -105,6 +108,7 @@ impl Way<'_> {
             None => return Walked::ends(self.unread(arn)),
         };
         let mut found = self.may_send("sns:Publish", arn, topic.policy.as_ref());
+        found.extend(self.may_use_key(topic.kms_key.as_deref(), &format!("topic {}", name(arn)), None));
         let mut stations = vec![format!("topic {}", name(arn))];
         match &topic.subscriptions {
             Fact::Unknown(why) => {
@@ -158,19 +162,16 @@ impl Way<'_> {
             );
             found.push(
                 self.finding(Code::SubscriptionPending, what)
-                    .todo("Take it away and subscribe again, with the topic's owner."),
+                    .todo("Nothing is delivered until it is. Subscribe it again, as the account that owns the function:")
+                    .command(format!(
+                        "aws sns subscribe --topic-arn {topic} --protocol {} --notification-endpoint {}",
+                        one.protocol, one.endpoint
+                    )),
             );
         }
         match &one.filter {
             Fact::Known(None) => {}
-            Fact::Known(Some(filter)) => {
-                let what = format!(
-                    "the subscription to topic {} lets only some messages through: {filter}",
-                    name(topic)
-                );
-                let todo = "Take the filter away, or see that it lets the hook's messages through.";
-                found.push(self.finding(Code::SubscriptionFilters, what).todo(todo));
-            }
+            Fact::Known(Some(filter)) => found.extend(self.by_filter(topic, one, filter)),
             Fact::Unknown(why) => {
                 let what = "whether the subscription filters messages";
                 found.push(not_checked(why, AREA, &self.about, what));
@@ -181,9 +182,42 @@ impl Way<'_> {
             found.extend(after.found);
             stations.extend(after.stations);
         } else {
-            found.extend(self.may_invoke("sns.amazonaws.com", topic));
+            found.extend(self.may_invoke("sns.amazonaws.com", topic, &one.endpoint));
         }
         Walked { found, stations }
+    }
+
+    /// Whether the filter of a subscription lets the hook's messages through.
+    fn by_filter(&self, topic: &str, one: &Subscription, filter: &Filter) -> Option<Finding> {
+        let Filter { policy, is_of_body } = filter;
+        let (topic, endpoint) = (name(topic), name(&one.endpoint));
+        let remove = format!(
+            "aws sns set-subscription-attributes --subscription-arn {} --attribute-name FilterPolicy --attribute-value '{{}}'",
+            one.arn
+        );
+        match patterns::passes(policy, *is_of_body, self.group, self.hook.name.as_str()) {
+            Passes::Yes => None,
+            Passes::No => {
+                let why = if *is_of_body { "" } else { ": they have no attributes" };
+                let what = format!(
+                    "the subscription of {endpoint} to topic {topic} lets none of the hook's messages through{why}. Its filter is \
+                     {policy}"
+                );
+                let finding = self.finding(Code::SubscriptionFiltersOut, what);
+                Some(finding.todo("Take the filter away:").command(remove))
+            }
+            Passes::Perhaps => {
+                let what = format!(
+                    "the subscription of {endpoint} to topic {topic} lets only some messages through: {policy}"
+                );
+                let finding = self.finding(Code::SubscriptionFilters, what);
+                Some(
+                    finding
+                        .todo("See whether it lets the hook's messages through, or take it away:")
+                        .command(remove),
+                )
+            }
+        }
     }
 
     pub(super) fn needs_sweep(&self, by: &str) -> Option<Finding> {
@@ -201,7 +235,7 @@ impl Way<'_> {
 
     /// Whether this is the ARN of the function, perhaps of one of its versions or aliases.
     pub(super) fn is_function(&self, arn: &str) -> bool {
-        arn.strip_prefix(&self.function.arn).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        self.function.is(arn)
     }
 
     /// Whether the function reads this queue. If it is not known what it reads, it may.
@@ -230,6 +264,11 @@ pub(super) fn errors(found: &[Finding]) -> usize {
 /// The service of an ARN.
 fn service(arn: &str) -> &str {
     arn.split(':').nth(2).unwrap_or_default()
+}
+
+/// The partition of an ARN: `aws`, `aws-cn`, `aws-us-gov`.
+fn partition(arn: &str) -> &str {
+    arn.split(':').nth(1).unwrap_or("aws")
 }
 
 /// The account of an ARN.

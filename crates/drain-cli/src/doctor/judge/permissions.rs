@@ -1,9 +1,12 @@
 //! May the function's role do what this configuration needs?
 
+use serde_json::json;
+
 use super::known;
 use crate::doctor::code::{Area, Code};
-use crate::doctor::facts::{Decision, Facts};
+use crate::doctor::facts::{Decision, Facts, Granted};
 use crate::doctor::finding::Finding;
+use crate::doctor::needed::Needed;
 
 const AREA: Area = Area::Permissions;
 
@@ -15,29 +18,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         Ok(granted) => granted,
         Err(unknown) => return vec![unknown],
     };
-    let mut found: Vec<Finding> = granted
-        .iter()
-        .filter(|one| one.decision != Decision::Allowed)
-        .map(|one| {
-            let needed = &one.needed;
-            let code = if needed.vital { Code::PermissionMissing } else { Code::PermissionAdvised };
-            let why = match one.decision {
-                Decision::Forbidden => "a policy forbids it",
-                Decision::Allowed | Decision::NotAllowed => "no policy allows it",
-            };
-            let what = format!("it may not {}: {why}. Without it: {}", needed.action, needed.without());
-            let finding = Finding::new(AREA, code, &about, what);
-            if one.decision == Decision::Forbidden {
-                return finding.todo(
-                    "Look for the policy that denies it: of the role, its permissions boundary, or the organisation.",
-                );
-            }
-            let statement = serde_json::json!({
-                "Effect": "Allow", "Action": needed.action, "Resource": for_policies(&needed.resource),
-            });
-            finding.todo("Add to the role's policy:").command(statement.to_string())
-        })
-        .collect();
+    let mut found: Vec<Finding> = granted.iter().filter_map(|one| of_action(&about, one)).collect();
     if found.is_empty() {
         let what = format!(
             "all {} that this configuration needs are allowed, as IAM simulates it",
@@ -46,6 +27,41 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         found.push(Finding::new(AREA, Code::Permissions, &about, what));
     }
     found
+}
+
+/// What is wrong with an action, if anything is.
+fn of_action(about: &str, one: &Granted) -> Option<Finding> {
+    let Granted { needed: Needed { action, resource, vital }, decision } = one;
+    let code = if *vital { Code::PermissionMissing } else { Code::PermissionAdvised };
+    let lacks = |why: &str| {
+        let what = format!("it may not {action}: {why}. Without it: {}", one.needed.without());
+        Finding::new(AREA, code, about, what)
+    };
+    Some(match decision {
+        Decision::Allowed => return None,
+        Decision::NotAllowed => {
+            let statement =
+                json!({ "Effect": "Allow", "Action": action, "Resource": for_policies(resource) });
+            lacks("no policy allows it").todo("Add to the role's policy:").command(statement.to_string())
+        }
+        Decision::Forbidden => lacks("a policy forbids it").todo(
+            "Look for the statement with \"Effect\": \"Deny\": in the role's policies, its permissions boundary, or the \
+             organisation's.",
+        ),
+        Decision::NotByBoundary => lacks("the role's permissions boundary does not allow it")
+            .todo("Have it added to the boundary: a statement in the role's own policy does not help."),
+        Decision::NotByOrganization => lacks("the organisation's service control policies do not allow it")
+            .todo("Have it allowed there: a statement in the role's own policy does not help."),
+        Decision::Depends(keys) => {
+            let what = format!(
+                "not checked: whether it may {action}. Its policies have a condition on {}, and IAM's simulation does not know \
+                 what that is in a real call",
+                keys.join(" and ")
+            );
+            Finding::new(AREA, Code::NotChecked, about, what)
+                .todo(format!("See in the role's policy whether the condition holds for {}.", for_policies(resource)))
+        }
+    })
 }
 
 fn count(actions: usize) -> String {
@@ -66,9 +82,8 @@ fn for_policies(arn: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::facts::{Fact, Granted, Why};
+    use crate::doctor::facts::{Fact, Why};
     use crate::doctor::judge::scene::{check, facts};
-    use crate::doctor::needed::Needed;
 
     fn one(action: &str, vital: bool, decision: Decision) -> Granted {
         let resource = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:4ecd4bd5:autoScalingGroupName/workers";
@@ -109,6 +124,22 @@ mod tests {
         let found = judge(&facts);
         assert_eq!(found[0].command, None);
         check(found, &["permission-missing role nomad-drain"]);
+        for decision in [Decision::NotByBoundary, Decision::NotByOrganization] {
+            facts.permissions = Fact::Known(vec![one("ssm:GetParameter", true, decision)]);
+            let found = judge(&facts);
+            assert_eq!(found[0].command, None, "it would not help");
+            check(found, &["permission-missing role nomad-drain"]);
+        }
+    }
+
+    #[test]
+    fn what_depends_on_a_condition_is_neither_missing_nor_fine() {
+        let mut facts = facts();
+        let depends = Decision::Depends(vec!["aws:ResourceTag/team".to_owned()]);
+        facts.permissions = Fact::Known(vec![one("autoscaling:CompleteLifecycleAction", true, depends)]);
+        let found = judge(&facts);
+        assert!(found[0].what.contains("aws:ResourceTag/team"), "{found:?}");
+        check(found, &["not-checked role nomad-drain"]);
     }
 
     #[test]

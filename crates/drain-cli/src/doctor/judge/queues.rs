@@ -63,7 +63,8 @@ fn of_queue(arn: &str, queue: &Queue, function: Option<&Function>) -> Vec<Findin
         }
         Some(count) if *count < ATTEMPTS => {
             let what = format!(
-                "it gives a message up after {count} attempts: Lambda's throttling alone may use them up"
+                "it gives a message up after {}: Lambda's throttling alone may use that up",
+                if *count == 1 { "1 attempt".to_owned() } else { format!("{count} attempts") }
             );
             found.push(
                 Finding::new(AREA, Code::QueueGivesUpEarly, name, what)
@@ -71,6 +72,15 @@ fn of_queue(arn: &str, queue: &Queue, function: Option<&Function>) -> Vec<Findin
             );
         }
         Some(_) => {}
+    }
+    match known(&queue.dead_letters_exist, AREA, name, "whether its dead-letter queue is there") {
+        Ok(true) => {}
+        Ok(false) => {
+            let what = "the dead-letter queue in its RedrivePolicy does not exist: what is given up has nowhere to go";
+            let todo = "Make that queue, or name another in the RedrivePolicy.";
+            found.push(Finding::new(AREA, Code::DeadLetterQueueMissing, name, what).todo(todo));
+        }
+        Err(unknown) => found.push(unknown),
     }
     if found.is_empty() {
         let what = format!(
@@ -131,6 +141,12 @@ mod tests {
     fn what_a_queue_gives_up_is_kept_and_not_given_up_too_soon() {
         check(with(|queue| queue.max_receive_count = None), &["queue-without-dead-letters hooks"]);
         check(with(|queue| queue.max_receive_count = Some(3)), &["queue-gives-up-early hooks"]);
+    }
+
+    #[test]
+    fn what_is_given_up_has_to_have_somewhere_to_go() {
+        let gone = with(|queue| queue.dead_letters_exist = Fact::Known(false));
+        check(gone, &["dead-letter-queue-missing hooks"]);
     }
 
     #[test]

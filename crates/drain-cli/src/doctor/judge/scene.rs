@@ -56,6 +56,7 @@ pub(super) fn variables(set: &[(&str, &str)]) -> Facts {
         origin: "the environment".to_owned(),
         overridden: Vec::new(),
         document_problems: Vec::new(),
+        document_missing: None,
     };
     let caller = Caller {
         account: "123456789012".to_owned(),
@@ -187,7 +188,9 @@ pub(super) fn function() -> Function {
         state_reason: String::new(),
         timeout: SignedDuration::from_secs(60),
         in_vpc: false,
+        reserved_concurrency: Fact::Known(None),
         policy: Fact::Known(Some(lets("sns.amazonaws.com", "lambda:InvokeFunction", TOPIC))),
+        qualified: BTreeMap::new(),
         mappings: Fact::Known(Vec::new()),
         has_dead_letters: Fact::Known(true),
     }
@@ -203,11 +206,12 @@ pub(super) fn lets(service: &str, action: &str, source: &str) -> Document {
 }
 
 pub(super) fn topic() -> Topic {
-    Topic { policy: None, subscriptions: Fact::Known(vec![subscription()]) }
+    Topic { policy: None, kms_key: None, subscriptions: Fact::Known(vec![subscription()]) }
 }
 
 pub(super) fn subscription() -> Subscription {
     Subscription {
+        arn: format!("{TOPIC}:f4fdba36-a856-4dde-ad38-99aa1190c534"),
         protocol: "lambda".to_owned(),
         endpoint: FUNCTION.to_owned(),
         pending: false,
@@ -219,6 +223,8 @@ pub(super) fn queue() -> Queue {
     Queue {
         visibility_timeout: SignedDuration::from_secs(360),
         max_receive_count: Some(5),
+        dead_letters_exist: Fact::Known(true),
+        kms_key: None,
         policy: Some(lets("sns.amazonaws.com", "sqs:SendMessage", TOPIC)),
     }
 }
@@ -255,7 +261,7 @@ pub(super) fn policies() -> Vec<Policy> {
         capabilities: vec!["read-job".to_owned()],
         ..NamespaceRule::default()
     };
-    let rules = PolicyRules { namespaces: vec![every], node: Some("write".to_owned()) };
+    let rules = PolicyRules { namespaces: vec![every], node: Some("write".to_owned()), agent: None };
     vec![Policy { name: "nomad-drain".to_owned(), rules }]
 }
 

@@ -53,9 +53,14 @@ fn missing(facts: &Facts, schedules: &[Schedule], last: Option<Timestamp>, now: 
             return not_checked(why, AREA, ABOUT, "whether it has run in the last three minutes");
         }
         (_, Fact::Known(schedules)) if schedules.is_empty() => {
-            let what = format!("SWEEP is on, {unseen}, and no rule calls a function of ours by the clock");
+            let what = format!(
+                "SWEEP is on, {unseen}, and no rule of EventBridge calls a function of ours by the clock"
+            );
             return Finding::new(AREA, Code::SweepNotScheduled, ABOUT, what)
-                .todo("Make the rule and its target, and let it call the function (docs/deploy-by-hand.md, step 7):")
+                .todo(
+                    "If EventBridge Scheduler calls it, or nomad-drain sweep runs as a process, look there: neither is seen from \
+                     here. Else make the rule, its target and its permission (docs/deploy-by-hand.md, step 7):",
+                )
                 .command("aws events put-rule --name nomad-drain-sweep --schedule-expression 'rate(1 minute)'");
         }
         _ => {}

@@ -10,12 +10,16 @@ use super::{config, ours, span};
 use crate::doctor::code::{Area, Code};
 use crate::doctor::facts::{Facts, GroupFacts};
 use crate::doctor::finding::Finding;
+use crate::doctor::shell::word;
 
 const AREA: Area = Area::Timing;
 
 /// With a sweep, a shorter hook gets a heartbeat at every look, and does not outlive one that is missed
 /// (docs/operations.md).
 const SHORTEST_WITH_SWEEP: SignedDuration = SignedDuration::from_mins(5);
+
+/// One call may take so long ("Bounds" in ARCHITECTURE.md). Lambda's own default is 3 s.
+const SHORTEST_RUN: SignedDuration = SignedDuration::from_secs(10);
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let (Some(config), Some(groups)) = (config(facts), facts.groups.known()) else {
@@ -68,8 +72,9 @@ fn times(config: &Config, policy: &Policy, hook: &Hook, about: &str, group: &str
     let heartbeat = hook.heartbeat_timeout;
     let set_timeout = |seconds: i64| {
         format!(
-            "aws autoscaling put-lifecycle-hook --auto-scaling-group-name {group} --lifecycle-hook-name {} \
+            "aws autoscaling put-lifecycle-hook --auto-scaling-group-name {} --lifecycle-hook-name {} \
              --heartbeat-timeout {seconds}",
+            word(group),
             hook.name
         )
     };
@@ -168,7 +173,8 @@ fn results(policy: &Policy, hook: &Hook, group: &Group, about: &str) -> Vec<Find
                 .command(format!(
                     "aws autoscaling put-lifecycle-hook --auto-scaling-group-name {} --lifecycle-hook-name {} \
                      --default-result CONTINUE",
-                    group.name, hook.name
+                    word(group.name.as_str()),
+                    hook.name
                 )),
         );
     }
@@ -180,18 +186,30 @@ fn results(policy: &Policy, hook: &Hook, group: &Group, about: &str) -> Vec<Find
                 .command(format!(
                     "aws autoscaling update-auto-scaling-group --auto-scaling-group-name {} --instance-lifecycle-policy \
                      'RetentionTriggers={{TerminateHookAbandon=retain}}'",
-                    group.name
+                    word(group.name.as_str())
                 )),
         );
     }
     found
 }
 
-/// Without a sweep one invocation has to see a drain through.
+/// With a sweep the function has to have time to begin; without one, to see a drain through.
 fn function(config: &Config, facts: &Facts) -> Option<Finding> {
     let function = facts.function.known()?.as_ref()?;
-    let deadline = config.cluster()?.policy.drain_deadline;
-    if config.sweep || function.timeout >= deadline {
+    if config.sweep {
+        return (function.timeout < SHORTEST_RUN).then(|| {
+            let what = format!(
+                "its time-out is {}, and one call that is slow takes 10s: it may be cut off before a drain has begun",
+                span(function.timeout)
+            );
+            Finding::new(AREA, Code::FunctionTimeoutShort, &function.name, what)
+                .todo("Give it a minute, of which it uses what it needs:")
+                .command(set_function_timeout(&function.name, 60))
+        });
+    }
+    let deadlines = facts.clusters.known()?.iter().map(|cluster| cluster.config.policy.drain_deadline);
+    let deadline = deadlines.max()?;
+    if function.timeout >= deadline {
         return None;
     }
     let what = format!(
@@ -201,20 +219,23 @@ fn function(config: &Config, facts: &Facts) -> Option<Finding> {
     );
     let finding = Finding::new(AREA, Code::FunctionTimeoutShort, &function.name, what);
     Some(if function.timeout < SignedDuration::from_mins(15) {
-        finding.todo("Give it the longest that Lambda allows, or deploy the sweep:").command(format!(
-            "aws lambda update-function-configuration --function-name {} --timeout 900",
-            function.name
-        ))
+        finding
+            .todo("Give it the longest that Lambda allows, or deploy the sweep:")
+            .command(set_function_timeout(&function.name, 900))
     } else {
         finding.todo("Deploy the sweep if drains last longer than that: docs/deploy-by-hand.md, step 7.")
     })
+}
+
+fn set_function_timeout(name: &str, seconds: u32) -> String {
+    format!("aws lambda update-function-configuration --function-name {name} --timeout {seconds}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::doctor::facts::Fact;
-    use crate::doctor::judge::scene::{check, facts, group_of, hook, variables};
+    use crate::doctor::judge::scene::{check, facts, function_of, group_of, hook, variables};
 
     const ABOUT: &str = "workers, nomad-drain-hook";
 
@@ -277,6 +298,17 @@ mod tests {
         assert!(codes(&found).contains(&"function-timeout-short"), "{found:?}");
         let short = judge(&variables(&[("SWEEP", "off"), ("DRAIN_DEADLINE", "50s")]));
         assert!(!codes(&short).contains(&"function-timeout-short"), "{short:?}");
+    }
+
+    #[test]
+    fn with_a_sweep_an_invocation_has_time_to_begin() {
+        let of = |seconds| {
+            let mut facts = facts();
+            function_of(&mut facts).timeout = secs(seconds);
+            codes(&judge(&facts))
+        };
+        assert_eq!(of(3), ["timing", "function-timeout-short"]);
+        assert_eq!(of(10), ["timing"]);
     }
 
     #[test]

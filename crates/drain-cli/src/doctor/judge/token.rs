@@ -1,8 +1,9 @@
 //! Is the token there, good, for how long, and may it do what it has to, and no more?
 
+use drain::config::NodeLookup;
 use jiff::Timestamp;
 use nomad_client::visibility::{Sees, sees_every_namespace};
-use nomad_client::{Policy, TokenSelf, may_drain};
+use nomad_client::{Policy, TokenSelf, may_ask_agents, may_drain};
 
 use super::certificates::when;
 use super::known;
@@ -11,6 +12,10 @@ use crate::doctor::facts::{ClusterFacts, Facts, Reached, TokenAnswer};
 use crate::doctor::finding::Finding;
 
 const AREA: Area = Area::Token;
+
+/// How to make a token that may do what it has to, and no more.
+const MAKE_ANOTHER: &str = "nomad acl policy apply nomad-drain deploy/nomad/nomad-drain.policy.hcl && nomad acl token create \
+                            -name lambda-nomad-drain -policy nomad-drain";
 
 pub(super) fn judge(facts: &Facts, now: Timestamp) -> Vec<Finding> {
     let Some(clusters) = facts.clusters.known() else {
@@ -74,7 +79,10 @@ fn of_cluster(cluster: &ClusterFacts, now: Timestamp) -> Vec<Finding> {
             found.extend(of_token(&about, token, now));
             if !token.is_unrestricted() {
                 match known(policies, AREA, &about, "what its policies grant") {
-                    Ok(policies) => found.extend(grants(&about, policies)),
+                    Ok(policies) => {
+                        found.extend(grants(&about, policies));
+                        found.extend(of_agents(&about, cluster, policies));
+                    }
                     Err(unknown) => found.push(unknown),
                 }
             }
@@ -92,11 +100,8 @@ fn of_token(about: &str, token: &TokenSelf, now: Timestamp) -> Vec<Finding> {
         let what = "it is a management token: whoever gets hold of it owns the cluster";
         found.push(
             Finding::new(AREA, Code::TokenManagement, about, what)
-                .todo("Make one with the policy of deploy/nomad/nomad-drain.policy.hcl:")
-                .command(
-                    "nomad acl policy apply nomad-drain deploy/nomad/nomad-drain.policy.hcl && nomad acl token create \
-                     -name lambda-nomad-drain -policy nomad-drain",
-                ),
+                .todo("Make one with the policy of deploy/nomad/nomad-drain.policy.hcl, and store its secret id in this one's place:")
+                .command(MAKE_ANOTHER),
         );
     }
     if let Some(ends) = token.expiration_time {
@@ -116,7 +121,6 @@ fn grants(about: &str, policies: &[Policy]) -> Vec<Finding> {
         [one] => format!("its policy {one}"),
         several => format!("its policies {}", several.join(", ")),
     };
-    let apply = "nomad acl policy apply nomad-drain deploy/nomad/nomad-drain.policy.hcl";
     let mut found = Vec::new();
     if !may_drain(policies) {
         let what = format!("it may not drain nodes: {named} do not grant node:write");
@@ -125,8 +129,8 @@ fn grants(about: &str, policies: &[Policy]) -> Vec<Finding> {
             if names.is_empty() { "it may not drain nodes: it has no policy".to_owned() } else { what };
         found.push(
             Finding::new(AREA, Code::TokenCannotDrain, about, what)
-                .todo("Add to its policy: node { policy = \"write\" }. Ours has it:")
-                .command(apply),
+                .todo("Add to its policy: node { policy = \"write\" }. Or make a token with our policy, and store that:")
+                .command(MAKE_ANOTHER),
         );
     }
     if let Sees::NotEverything { namespaces } = sees_every_namespace(policies) {
@@ -136,11 +140,24 @@ fn grants(about: &str, policies: &[Policy]) -> Vec<Finding> {
         );
         found.push(
             Finding::new(AREA, Code::TokenCannotSee, about, what)
-                .todo("Add to its policy: namespace \"*\" { capabilities = [\"read-job\"] }. Ours has it:")
-                .command(apply),
+                .todo("Add to its policy: namespace \"*\" { capabilities = [\"read-job\"] }. Or make a token with our policy, and store that:")
+                .command(MAKE_ANOTHER),
         );
     }
     found
+}
+
+/// Who looks nodes up at their agents needs more than who asks the servers.
+fn of_agents(about: &str, cluster: &ClusterFacts, policies: &[Policy]) -> Option<Finding> {
+    if cluster.config.node_lookup != NodeLookup::Agent || may_ask_agents(policies) {
+        return None;
+    }
+    let what =
+        "NODE_LOOKUP is agent, and its policies do not grant agent:read: no agent says which node it runs";
+    Some(
+        Finding::new(AREA, Code::TokenCannotAskAgents, about, what)
+            .todo("Add to its policy: agent { policy = \"read\" }. Or set NODE_LOOKUP=auto, which asks the servers first."),
+    )
 }
 
 fn good(token: &TokenSelf, policies: Option<&Vec<Policy>>) -> String {
@@ -158,7 +175,9 @@ mod tests {
 
     use super::*;
     use crate::doctor::facts::{Fact, TroubleKind, Why};
-    use crate::doctor::judge::scene::{TOKEN, check, cluster_of, facts, now, policies, token, trouble};
+    use crate::doctor::judge::scene::{
+        TOKEN, check, cluster_of, facts, now, policies, token, trouble, variables,
+    };
 
     fn with(answer: TokenAnswer) -> Vec<Finding> {
         let mut facts = facts();
@@ -212,6 +231,23 @@ mod tests {
         let idle = PolicyRules { namespaces: vec![read], ..PolicyRules::default() };
         check(is(token(), blind(idle)), &[&at("token-cannot-drain")]);
         check(is(token(), vec![]), &[&at("token-cannot-drain"), &at("token-cannot-see")]);
+    }
+
+    #[test]
+    fn whoever_looks_nodes_up_at_their_agents_needs_to_be_answered() {
+        let with = |lookup: &str, agent: Option<&str>| {
+            let mut facts = variables(&[("NODE_LOOKUP", lookup)]);
+            let mut policies = policies();
+            policies[0].rules.agent = agent.map(str::to_owned);
+            let token = Box::new(token());
+            cluster_of(&mut facts).token.token =
+                Fact::Known(TokenAnswer::Is { token, policies: Fact::Known(policies) });
+            judge(&facts, now())
+        };
+        check(with("agent", None), &[&at("token-cannot-ask-agents")]);
+        check(with("agent", Some("deny")), &[&at("token-cannot-ask-agents")]);
+        check(with("agent", Some("read")), &[&at("token")]);
+        check(with("auto", None), &[&at("token")]);
     }
 
     #[test]

@@ -87,6 +87,19 @@ async fn a_certificate_for_another_name_is_told_with_its_own() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_not_for_servers_is_rejected_and_it_is_told_why() {
+    let secure =
+        Secure::with(|authority| authority.issue_for_clients(&[SERVER, "127.0.0.1"]).unwrap(), false).await;
+    let examined = secure.examine().await;
+    examined.complains_of(&["skipped", "certificate-rejected", "skipped", "skipped"], 1);
+    let said = examined.said("certificate-rejected");
+    assert!(
+        said.contains("it is not for servers") && said.contains("nomad tls cert create -server"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn an_authority_that_nobody_believes_is_an_error() {
     let secure = Secure::with(good, false).await;
     secure.clinic.deployment.remove_variable("NOMAD_CACERT_PARAMETER");

@@ -1,9 +1,12 @@
 //! The function itself.
 
+use std::time::Duration;
+
+use drain_lab::aws::OPERATOR;
 use drain_lab::lab::Route;
 
 use super::Clinic;
-use super::provoke::complaints_of;
+use super::provoke::{complaints_of, provoke};
 
 #[tokio::test]
 async fn a_function_that_cannot_be_invoked_is_found() {
@@ -13,6 +16,21 @@ async fn a_function_that_cannot_be_invoked_is_found() {
     let examined = clinic.examine().await;
     assert_eq!(complaints_of(&examined), ["function-not-active nomad-drain"]);
     assert!(examined.said("function-not-active").contains(reason), "{examined:?}");
+}
+
+#[tokio::test]
+async fn a_function_that_has_been_switched_off_is_found() {
+    let route = Route::TopicToFunction;
+    provoke(route, |one| one.deployment.reserve_concurrency(0), &["function-throttled nomad-drain"]).await;
+    provoke(route, |one| one.deployment.reserve_concurrency(1), &[]).await;
+    let denied = |one: &Clinic| one.stage.aws.deny_to(OPERATOR, "lambda:GetFunctionConcurrency");
+    provoke(route, denied, &["not-checked nomad-drain"]).await;
+}
+
+#[tokio::test]
+async fn a_function_with_lambdas_own_time_out_has_too_little_time() {
+    let short = |one: &Clinic| one.deployment.set_timeout(Duration::from_secs(3));
+    provoke(Route::TopicToFunction, short, &["function-timeout-short nomad-drain"]).await;
 }
 
 #[tokio::test]

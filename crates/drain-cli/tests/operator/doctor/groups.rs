@@ -1,6 +1,6 @@
 //! Groups, hooks, and their times.
 
-use drain_lab::aws::{ActionResult, LifecycleHook, OPERATOR, Transition};
+use drain_lab::aws::{ActionResult, GroupSettings, LifecycleHook, OPERATOR, Transition};
 use drain_lab::lab::HOOK;
 
 use super::{Clinic, Examination, FUNCTION};
@@ -122,4 +122,25 @@ async fn what_abandon_does_depends_on_the_group() {
     clinic.deployment.change_hook(GROUP, |hook| hook.default_result = ActionResult::Continue);
     clinic.deployment.set_variable("ON_DRAIN_TIMEOUT", "abandon");
     clinic.examine().await.complains_of(&["abandon-ends-instances"], 0);
+}
+
+#[tokio::test]
+async fn a_group_may_have_a_name_that_a_shell_would_take_apart() {
+    let clinic = Clinic::open().await;
+    let name = "spot workers & co";
+    clinic.stage.aws.create_group(GroupSettings::named(name));
+    let arguments = ["--function", FUNCTION, "--json", "--group", name, "--group", GROUP];
+    clinic.deployment.set_variable("AUTO_SCALING_GROUPS", &format!("{GROUP},{name}"));
+    let examined = Examination::of(&Ran::of(clinic.doctor(&arguments)).await);
+    examined.complains_of(&["hook-missing"], 1);
+    assert_eq!(examined.finding("hook-missing")["about"], name);
+    let command = examined.finding("hook-missing")["command"].as_str().unwrap();
+    assert!(command.contains("--auto-scaling-group-name 'spot workers & co' "), "{command}");
+    let groups: Vec<&str> = examined
+        .findings
+        .iter()
+        .filter(|one| one["area"] == "groups")
+        .filter_map(|one| one["about"].as_str())
+        .collect();
+    assert_eq!(groups, [name, GROUP], "in the order in which they were asked for");
 }

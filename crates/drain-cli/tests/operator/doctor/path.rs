@@ -66,9 +66,51 @@ async fn a_topic_to_which_nobody_of_ours_is_subscribed_is_found() {
 
 #[tokio::test]
 async fn a_subscription_that_filters_messages_is_told() {
-    let filter = json!({"event": ["terminate"]});
     let route = Route::TopicToFunction;
-    check_way(route, |one| one.deployment.filter_subscription(&filter), &["subscription-filters"]).await;
+    // Auto Scaling's messages have no attributes.
+    let filter = json!({"event": ["terminate"]});
+    check_way(route, |one| one.deployment.filter_subscription(&filter), &["subscription-filters-out"]).await;
+    for (filter, codes) in [
+        (json!({"AutoScalingGroupName": ["others"]}), &["subscription-filters-out"][..]),
+        (json!({"AutoScalingGroupName": [GROUP]}), &[]),
+        (json!({"Destination": ["EC2"]}), &["subscription-filters"]),
+    ] {
+        check_way(route, |one| one.deployment.filter_subscription_by_text(&filter), codes).await;
+    }
+}
+
+#[tokio::test]
+async fn a_mapping_that_filters_messages_is_told() {
+    let filter = json!({"body": {"Destination": ["EC2"]}});
+    let filters = |one: &Clinic| one.deployment.filter_event_source(&filter);
+    check_way(Route::HookToQueue, filters, &["queue-reader-filters"]).await;
+}
+
+#[tokio::test]
+async fn an_alias_has_a_policy_and_mappings_of_its_own() {
+    for route in Route::ALL {
+        check_way(route, |one| one.deployment.invoke_alias("live"), &[]).await;
+    }
+    for route in [Route::TopicToFunction, Route::RuleToFunction, Route::HookToFunction] {
+        let closes = |one: &Clinic| {
+            one.deployment.invoke_alias("live");
+            one.deployment.remove_permission_of_alias("live");
+        };
+        check_way(route, closes, &["function-permission-missing"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_keeps_senders_out_is_found_or_said_not_to_be_known() {
+    let own = "arn:aws:kms:us-east-1:123456789012:key/4ecd4bd5-6b1b-4b2b-9a5a-6a4b1f6a9d2e";
+    for route in [Route::TopicToQueue, Route::RuleToQueue] {
+        check_way(route, |one| one.deployment.encrypt_queue("alias/aws/sqs"), &["queue-key-denies"]).await;
+        check_way(route, |one| one.deployment.encrypt_queue(own), &["not-checked"]).await;
+    }
+    // The hook's role is one of the account's.
+    check_way(Route::HookToQueue, |one| one.deployment.encrypt_queue("alias/aws/sqs"), &[]).await;
+    check_way(Route::TopicToFunction, |one| one.deployment.encrypt_topic("alias/aws/sns"), &[]).await;
+    check_way(Route::TopicToFunction, |one| one.deployment.encrypt_topic(own), &["not-checked"]).await;
 }
 
 #[tokio::test]

@@ -49,6 +49,36 @@ async fn what_a_policy_forbids_is_told_from_what_none_allows() {
 }
 
 #[tokio::test]
+async fn a_condition_that_a_simulation_does_not_know_leaves_the_question_open() {
+    let clinic = Clinic::by(Route::TopicToFunction).await;
+    clinic
+        .stage
+        .aws
+        .allow_on_condition("autoscaling:CompleteLifecycleAction", "autoscaling:ResourceTag/nomad-drain");
+    let examined = clinic.examine().await;
+    assert_eq!(complaints_of(&examined), ["not-checked role nomad-drain"]);
+    assert!(examined.said("not-checked").contains("autoscaling:ResourceTag/nomad-drain"), "{examined:?}");
+}
+
+#[tokio::test]
+async fn what_the_organisation_does_not_allow_no_statement_of_the_roles_own_does() {
+    let clinic = Clinic::by(Route::TopicToFunction).await;
+    clinic.stage.aws.deny_by_organization("ssm:GetParameter");
+    let examined = clinic.examine().await;
+    assert_eq!(complaints_of(&examined), [MISSING]);
+    assert!(examined.said("permission-missing").contains("service control policies"), "{examined:?}");
+    assert!(examined.finding("permission-missing")["command"].is_null(), "{examined:?}");
+}
+
+#[tokio::test]
+async fn the_role_has_to_read_the_queue_for_which_the_function_waits() {
+    for action in ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"] {
+        provoke(Route::HookToQueue, |one| one.stage.aws.deny(action), &[MISSING]).await;
+    }
+    provoke(Route::TopicToFunction, |one| one.stage.aws.deny("sqs:ReceiveMessage"), &[]).await;
+}
+
+#[tokio::test]
 async fn who_may_not_simulate_is_told_that_nothing_is_known() {
     let clinic = Clinic::by(Route::RuleToFunction).await;
     clinic.stage.aws.deny_to(OPERATOR, "iam:SimulatePrincipalPolicy");

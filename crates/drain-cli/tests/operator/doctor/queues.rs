@@ -32,6 +32,12 @@ async fn a_queue_has_to_give_messages_up_in_time_and_not_too_soon() {
 }
 
 #[tokio::test]
+async fn what_a_queue_gives_up_has_to_have_somewhere_to_go() {
+    let gone = of_queue("dead-letter-queue-missing");
+    provoke(Route::HookToQueue, |one| one.deployment.delete_dead_letter_queue(), &[&gone]).await;
+}
+
+#[tokio::test]
 async fn events_that_lambda_gives_up_have_to_go_somewhere() {
     let lost = of_queue("function-without-dead-letters");
     provoke(Route::TopicToFunction, |one| one.deployment.drop_failed_events(), &[&lost]).await;

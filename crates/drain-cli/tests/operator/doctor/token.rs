@@ -49,6 +49,20 @@ async fn a_token_that_sees_too_little_or_may_not_drain_is_an_error() {
 }
 
 #[tokio::test]
+async fn agents_that_are_asked_for_their_nodes_have_to_answer_the_token() {
+    let policy = || Policy::default().node(Access::Write).namespace("*", &["read-job"]);
+    let silent = with_policy(policy()).await;
+    silent.examine().await.complains_of(&[], 0);
+    silent.deployment.set_variable("NODE_LOOKUP", "agent");
+    let examined = silent.examine().await;
+    assert!(examined.said("token-cannot-ask-agents").contains("agent { policy = \"read\" }"), "{examined:?}");
+    assert_eq!(examined.status, 1);
+    silent.stage.nomad.add_policy("own", policy().agent(Access::Read));
+    let examined = silent.examine().await;
+    assert!(!examined.complaints().contains(&"token-cannot-ask-agents"), "{examined:?}");
+}
+
+#[tokio::test]
 async fn a_token_that_nomad_does_not_know_is_refused() {
     let clinic = Clinic::open().await;
     clinic.stage.aws.put_parameter(TOKEN_PARAMETER, ParameterType::SecureString, OTHER);

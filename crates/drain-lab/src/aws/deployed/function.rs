@@ -30,6 +30,10 @@ pub struct DeployedFunction {
     pub is_sealed: bool,
     /// Who may invoke it.
     pub policy: Vec<Statement>,
+    /// Who may invoke which version or alias of it: each has a policy of its own.
+    pub qualified: BTreeMap<String, Vec<Statement>>,
+    /// How many runs of it there may be at once, if that is reserved; none at all if it is 0.
+    pub reserved_concurrency: Option<u32>,
     /// The queues that Lambda reads for it.
     pub event_sources: Vec<EventSource>,
     /// What becomes of events that fail; Lambda's defaults if nothing is configured.
@@ -51,6 +55,10 @@ pub struct EventSource {
     pub batch_size: u32,
     /// Whether it may say which messages of a batch failed (`ReportBatchItemFailures`).
     pub reports_failures: bool,
+    /// The version or alias of the function that it invokes, if it is one.
+    pub qualifier: Option<String>,
+    /// The pattern of the messages that the function gets: others are deleted unread.
+    pub filter_pattern: Option<String>,
 }
 
 /// What becomes of events that fail.
@@ -86,6 +94,8 @@ impl DeployedFunction {
             subnet_ids: Vec::new(),
             is_sealed: false,
             policy: Vec::new(),
+            qualified: BTreeMap::new(),
+            reserved_concurrency: None,
             event_sources: Vec::new(),
             event_invoke_config: None,
             runs: Vec::new(),

@@ -14,6 +14,8 @@ pub struct DeployedQueue {
     pub visibility_timeout: Duration,
     /// Where messages go that were received too often; they come back for ever if nothing is said.
     pub redrive: Option<Redrive>,
+    /// The key of KMS's that encrypts it: `alias/aws/sqs`, or one of the account's own.
+    pub kms_key: Option<String>,
     /// Who may send to it.
     pub policy: Vec<Statement>,
     /// How many messages wait in it, beside those of the hosted queue.
@@ -38,6 +40,7 @@ impl DeployedQueue {
             name: name.to_owned(),
             visibility_timeout: Duration::from_secs(30),
             redrive: None,
+            kms_key: None,
             policy: Vec::new(),
             messages: 0,
             hosted: None,

@@ -9,6 +9,8 @@ use super::Statement;
 pub struct Topic {
     /// Who may publish to it and subscribe to it. Its own account's roles also need nothing but their own policies.
     pub policy: Vec<Statement>,
+    /// The key of KMS's that encrypts it: `alias/aws/sns`, or one of the account's own.
+    pub kms_key: Option<String>,
     /// Who hears what is published.
     pub subscriptions: Vec<Subscription>,
 }
@@ -28,6 +30,8 @@ pub struct Subscription {
     pub raw: bool,
     /// Which messages are delivered; all if there is none.
     pub filter_policy: Option<Value>,
+    /// Whether the filter looks at the message itself, and not at its attributes.
+    pub filters_body: bool,
 }
 
 impl Subscription {
@@ -40,6 +44,7 @@ impl Subscription {
             confirmed: true,
             raw: false,
             filter_policy: None,
+            filters_body: false,
         }
     }
 }

@@ -4,7 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::call::Call;
-use super::xml;
+use super::xml::{self, Xml};
 use crate::aws::account::Decision;
 use crate::aws::{ApiError, Aws, HOOK_ROLE};
 
@@ -43,8 +43,9 @@ fn get_role(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError
     }))
 }
 
-/// "`SimulatePrincipalPolicy`", answered from the permissions that the lab enforces: one result for each action on each
-/// resource. A session is no principal whose policies could be simulated.
+/// "`SimulatePrincipalPolicy`", answered from the permissions that the lab enforces: one result for each action, and in it
+/// one for each resource that was named. The result of an action names no resource of anybody's, and is as bad as the worst
+/// of its resources. A session is no principal whose policies could be simulated.
 fn simulate_principal_policy(aws: &Aws, call: &Call, request_id: &str) -> Result<String, ApiError> {
     let principal = call.require("PolicySourceArn")?;
     permit(aws, call, principal)?;
@@ -64,38 +65,75 @@ fn simulate_principal_policy(aws: &Aws, call: &Call, request_id: &str) -> Result
     if let Some(action) = actions.iter().find(|action| !action.contains(':')) {
         return Err(ApiError::new(400, "InvalidInput", format!("Invalid Action: {action}")));
     }
-    let mut resources = call.list("ResourceArns.member");
-    if resources.is_empty() {
-        resources.push("*");
-    }
-    let all: Vec<(&str, &str, Decision)> = aws.look(|state| {
-        let asked = actions.iter().flat_map(|action| resources.iter().map(move |arn| (*action, *arn)));
-        asked.map(|(action, arn)| (action, arn, state.permissions.decide(role, action, Some(arn)))).collect()
-    });
+    let named: Vec<&str> =
+        call.list("ResourceArns.member").into_iter().filter(|resource| *resource != "*").collect();
+    let on = |action: &str, resource: &str| {
+        aws.look(|state| state.permissions.decide(role, action, Some(resource)))
+    };
+    let all: Vec<OfAction<'_>> = actions
+        .iter()
+        .map(|action| {
+            let each: Vec<(&str, Decision)> = named.iter().map(|arn| (*arn, on(action, arn))).collect();
+            let worst = each.iter().map(|(_, decision)| decision).max().cloned();
+            (*action, worst.unwrap_or_else(|| on(action, "*")), each)
+        })
+        .collect();
     let (shown, next) = page(call, &all)?;
     Ok(xml::response(call, request_id, |xml| {
         xml.text("IsTruncated", next.is_some());
-        xml.list("EvaluationResults", "member", shown, |xml, (action, arn, decision)| {
+        xml.list("EvaluationResults", "member", shown, |xml, (action, decision, each)| {
             xml.text("EvalActionName", action);
-            xml.text("EvalResourceName", arn);
-            let word = match decision {
-                Decision::Allowed => "allowed",
-                Decision::NotAllowed => "implicitDeny",
-                Decision::Forbidden => "explicitDeny",
-            };
-            xml.text("EvalDecision", word);
-            xml.element("MatchedStatements", |xml| {
-                if *decision != Decision::NotAllowed {
-                    xml.element("member", |xml| {
-                        xml.text("SourcePolicyId", format!("role_{role}_{role}"));
-                        xml.text("SourcePolicyType", "IAM Policy");
-                    });
-                }
-            });
-            xml.element("MissingContextValues", |_| {});
+            xml.text("EvalResourceName", if each.is_empty() { "*".to_owned() } else { template(action) });
+            xml.text("EvalDecision", word(decision));
+            details(xml, role, decision);
+            if *decision == Decision::NotByOrganization {
+                xml.element("OrganizationsDecisionDetail", |xml| xml.text("AllowedByOrganizations", false));
+            }
+            if !each.is_empty() {
+                xml.list("ResourceSpecificResults", "member", each, |xml, (arn, decision)| {
+                    xml.text("EvalResourceName", arn);
+                    xml.text("EvalResourceDecision", word(decision));
+                    details(xml, role, decision);
+                });
+            }
         });
         xml.optional("Marker", next);
     }))
+}
+
+/// An action, what is said of it, and of it on each resource that was named.
+type OfAction<'a> = (&'a str, Decision, Vec<(&'a str, Decision)>);
+
+fn word(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Allowed => "allowed",
+        // Of a condition on a key that nobody gave nothing is known.
+        Decision::NotAllowed | Decision::NotByOrganization | Decision::Conditional(_) => "implicitDeny",
+        Decision::Forbidden => "explicitDeny",
+    }
+}
+
+/// The ARN of the kind of resource that an action is on, with nothing filled in.
+fn template(action: &str) -> String {
+    let service = action.split(':').next().unwrap_or_default();
+    format!("arn:${{Partition}}:{service}:${{Region}}:${{Account}}:${{Resource}}")
+}
+
+/// Which statements decided, and which keys nobody gave.
+fn details(xml: &mut Xml, role: &str, decision: &Decision) {
+    xml.element("MatchedStatements", |xml| {
+        if matches!(decision, Decision::Allowed | Decision::Forbidden) {
+            xml.element("member", |xml| {
+                xml.text("SourcePolicyId", format!("role_{role}_{role}"));
+                xml.text("SourcePolicyType", "IAM Policy");
+            });
+        }
+    });
+    xml.element("MissingContextValues", |xml| {
+        if let Decision::Conditional(key) = decision {
+            xml.text("member", key);
+        }
+    });
 }
 
 /// One page of results, and the marker of the next one if there is more.

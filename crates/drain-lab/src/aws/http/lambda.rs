@@ -23,6 +23,7 @@ pub(super) fn answer(aws: &Aws, call: &Call) -> Result<String, ApiError> {
         "GetPolicy" => get_policy(aws, call),
         "ListEventSourceMappings" => list_event_source_mappings(aws, call),
         "GetFunctionEventInvokeConfig" => get_function_event_invoke_config(aws, call),
+        "GetFunctionConcurrency" => get_function_concurrency(aws, call),
         _ => Err(call.unknown()),
     }
 }
@@ -86,19 +87,34 @@ fn get_function_configuration(aws: &Aws, call: &Call) -> Result<String, ApiError
     Ok(shown.to_string())
 }
 
-/// "`GetPolicy`": a document in a text. A function without a policy has none, which is an error.
+/// "`GetPolicy`": a document in a text. A function without a policy has none, which is an error. Each version and alias has a
+/// policy of its own.
 fn get_policy(aws: &Aws, call: &Call) -> Result<String, ApiError> {
     let (_, function) = function(aws, call)?;
+    let statements = match call.get("Qualifier") {
+        None => function.policy,
+        Some(qualifier) => function.qualified.get(qualifier).cloned().unwrap_or_default(),
+    };
     let policy =
-        document(&function.policy).ok_or_else(|| not_found("The resource you requested does not exist."))?;
+        document(&statements).ok_or_else(|| not_found("The resource you requested does not exist."))?;
     let revision = "d3b1e1c2-5a0e-4a57-8f0c-1f2e3d4c5b6a";
     Ok(json!({"Policy": policy.to_string(), "RevisionId": revision}).to_string())
 }
 
-/// "`ListEventSourceMappings`", of one function or of one queue.
+/// "`GetFunctionConcurrency`": nothing is said of what is not reserved.
+fn get_function_concurrency(aws: &Aws, call: &Call) -> Result<String, ApiError> {
+    let (_, function) = function(aws, call)?;
+    let reserved = function.reserved_concurrency;
+    Ok(reserved.map_or_else(|| json!({}), |most| json!({"ReservedConcurrentExecutions": most})).to_string())
+}
+
+/// "`ListEventSourceMappings`", of one function or of one queue. Those of a function's versions and aliases are not those of
+/// the function.
 fn list_event_source_mappings(aws: &Aws, call: &Call) -> Result<String, ApiError> {
     permit(aws, call, None)?;
-    let name = call.get("FunctionName").map(name_of);
+    let named = call.get("FunctionName");
+    let name = named.map(name_of);
+    let qualifier = named.and_then(qualifier_of);
     let source = call.get("EventSourceArn");
     let functions = aws.deployed().functions;
     if let Some(name) = name.filter(|name| !functions.contains_key(*name)) {
@@ -107,20 +123,31 @@ fn list_event_source_mappings(aws: &Aws, call: &Call) -> Result<String, ApiError
     }
     let asked = functions.values().filter(|function| name.is_none_or(|name| name == function.name));
     let all = asked.flat_map(|function| function.event_sources.iter().map(move |one| (function, one)));
-    let fitting = all.filter(|(_, one)| source.is_none_or(|arn| arn == one.queue_arn));
+    let fitting = all.filter(|(_, one)| {
+        source.is_none_or(|arn| arn == one.queue_arn)
+            && (name.is_none() || one.qualifier.as_deref() == qualifier)
+    });
     let mappings: Vec<Value> = fitting
         .map(|(function, one)| {
-            json!({
+            let name = match &one.qualifier {
+                None => function.name.clone(),
+                Some(qualifier) => format!("{}:{qualifier}", function.name),
+            };
+            let mut shown = json!({
                 "UUID": "14e0db71-1c5d-4eb5-b481-8945cf9d10c2",
                 "BatchSize": one.batch_size,
                 "MaximumBatchingWindowInSeconds": 0,
                 "EventSourceArn": one.queue_arn,
-                "FunctionArn": aws.account().arn("lambda", &format!("function:{}", function.name)),
+                "FunctionArn": aws.account().arn("lambda", &format!("function:{name}")),
                 "LastModified": 1_767_225_600.0,
                 "State": if one.enabled { "Enabled" } else { "Disabled" },
                 "StateTransitionReason": "USER_INITIATED",
                 "FunctionResponseTypes": if one.reports_failures { vec!["ReportBatchItemFailures"] } else { vec![] },
-            })
+            });
+            if let Some(pattern) = &one.filter_pattern {
+                shown["FilterCriteria"] = json!({"Filters": [{"Pattern": pattern}]});
+            }
+            shown
         })
         .collect();
     Ok(json!({"EventSourceMappings": mappings}).to_string())
@@ -192,6 +219,12 @@ fn function(aws: &Aws, call: &Call) -> Result<(String, DeployedFunction), ApiErr
 fn name_of(named: &str) -> &str {
     let rest = named.split_once("function:").map_or(named, |(_, rest)| rest);
     rest.split(':').next().unwrap_or(rest)
+}
+
+/// The version or alias in an ARN, or after a name.
+fn qualifier_of(named: &str) -> Option<&str> {
+    let rest = named.split_once("function:").map_or(named, |(_, rest)| rest);
+    rest.split_once(':').map(|(_, qualifier)| qualifier)
 }
 
 fn permit(aws: &Aws, call: &Call, resource: Option<&str>) -> Result<(), ApiError> {

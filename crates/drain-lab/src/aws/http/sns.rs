@@ -60,6 +60,7 @@ fn get_topic_attributes(aws: &Aws, call: &Call, request_id: &str) -> Result<Stri
         ("SubscriptionsDeleted", "0".to_owned()),
     ];
     attributes.extend(document(&topic.policy).map(|policy| ("Policy", policy.to_string())));
+    attributes.extend(topic.kms_key.map(|key| ("KmsMasterKeyId", key)));
     Ok(xml::response(call, request_id, |xml| xml.map("Attributes", &attributes)))
 }
 
@@ -102,7 +103,8 @@ fn get_subscription_attributes(aws: &Aws, call: &Call, request_id: &str) -> Resu
     ];
     if let Some(filter) = found.filter_policy {
         attributes.push(("FilterPolicy", filter.to_string()));
-        attributes.push(("FilterPolicyScope", "MessageAttributes".to_owned()));
+        let scope = if found.filters_body { "MessageBody" } else { "MessageAttributes" };
+        attributes.push(("FilterPolicyScope", scope.to_owned()));
     }
     Ok(xml::response(call, request_id, |xml| xml.map("Attributes", &attributes)))
 }

@@ -64,7 +64,8 @@ fn get_queue_attributes(aws: &Aws, call: &Call) -> Result<String, ApiError> {
         ("MessageRetentionPeriod", Some("345600".to_owned())),
         ("DelaySeconds", Some("0".to_owned())),
         ("ReceiveMessageWaitTimeSeconds", Some("0".to_owned())),
-        ("SqsManagedSseEnabled", Some("true".to_owned())),
+        ("SqsManagedSseEnabled", Some(queue.kms_key.is_none().to_string())),
+        ("KmsMasterKeyId", queue.kms_key.clone()),
         ("Policy", document(&queue.policy).map(|policy| policy.to_string())),
         ("RedrivePolicy", redrive.map(|redrive| redrive.to_string())),
     ];

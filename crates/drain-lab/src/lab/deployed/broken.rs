@@ -1,5 +1,7 @@
 //! What can be wrong with a deployment: one method for each.
 
+mod function;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -31,6 +33,17 @@ impl Deployment {
     /// The subscription lets only those messages through whose attributes match: Auto Scaling's have none.
     pub fn filter_subscription(&self, filter_policy: &Value) {
         self.change_subscription(|subscription| subscription.filter_policy = Some(filter_policy.clone()));
+    }
+
+    /// The subscription lets only those messages through whose text, which is JSON, matches.
+    pub fn filter_subscription_by_text(&self, filter_policy: &Value) {
+        self.filter_subscription(filter_policy);
+        self.change_subscription(|subscription| subscription.filters_body = true);
+    }
+
+    /// The topic is encrypted with this key.
+    pub fn encrypt_topic(&self, key: &str) {
+        self.change_topic(|topic| topic.kms_key = Some(key.to_owned()));
     }
 
     /// The topic's policy denies the role of the hook to publish, whatever that role's own policies allow.
@@ -91,6 +104,23 @@ impl Deployment {
         self.change_queue(|queue| admit_only(&mut queue.policy, source_arn));
     }
 
+    /// The queue is encrypted with this key.
+    pub fn encrypt_queue(&self, key: &str) {
+        self.change_queue(|queue| queue.kms_key = Some(key.to_owned()));
+    }
+
+    /// The queue of what was given up has been deleted.
+    pub fn delete_dead_letter_queue(&self) {
+        self.change(|deployed| deployed.queues.remove(DEAD_LETTERS));
+    }
+
+    /// Lambda gives the function only those messages of the queue that match, and deletes the others.
+    pub fn filter_event_source(&self, pattern: &Value) {
+        self.change_function(|function| {
+            function.event_sources.iter_mut().for_each(|one| one.filter_pattern = Some(pattern.to_string()));
+        });
+    }
+
     /// The queue has been deleted.
     pub fn delete_queue(&self) {
         self.change(|deployed| deployed.queues.remove(&self.queue));
@@ -118,63 +148,6 @@ impl Deployment {
         self.change_function(|function| {
             function.event_sources.iter_mut().for_each(|one| one.reports_failures = false);
         });
-    }
-}
-
-/// The function.
-impl Deployment {
-    /// The function that gets the events has been deleted.
-    pub fn delete_function(&self) {
-        self.change(|deployed| deployed.functions.remove(&self.function));
-    }
-
-    /// Nobody may invoke the function that gets the events.
-    pub fn remove_permission(&self) {
-        self.change_function(|function| function.policy.clear());
-    }
-
-    /// The function's policy admits its service for another source only: the topic or the rule of an earlier deployment.
-    pub fn admit_other_source(&self, source_arn: &str) {
-        self.change_function(|function| admit_only(&mut function.policy, source_arn));
-    }
-
-    /// The function may run so long.
-    pub fn set_timeout(&self, timeout: Duration) {
-        self.change_function(|function| function.timeout = timeout);
-    }
-
-    /// Sets an environment variable of both functions.
-    pub fn set_variable(&self, name: &str, value: &str) {
-        self.change_both(|function| {
-            function.environment.insert(name.to_owned(), value.to_owned());
-        });
-    }
-
-    /// Takes an environment variable of both functions away.
-    pub fn remove_variable(&self, name: &str) {
-        self.change_both(|function| {
-            function.environment.remove(name);
-        });
-    }
-
-    /// The function that gets the events cannot be invoked, for this reason.
-    pub fn fail_function(&self, reason: &str) {
-        self.change_function(|function| function.failed = Some(reason.to_owned()));
-    }
-
-    /// The functions run in a VPC, from which Nomad may be reached where it cannot from here.
-    pub fn put_into_vpc(&self) {
-        self.change_both(|function| function.subnet_ids = vec!["subnet-0123456789abcdef0".to_owned()]);
-    }
-
-    /// The functions' variables are encrypted with a key that the caller may not use.
-    pub fn seal_variables(&self) {
-        self.change_both(|function| function.is_sealed = true);
-    }
-
-    /// Events that fail for the last time are dropped.
-    pub fn drop_failed_events(&self) {
-        self.change_function(|function| function.event_invoke_config = None);
     }
 }
 
@@ -285,7 +258,7 @@ impl Deployment {
         self.change(|deployed| deployed.queues.get_mut(&self.queue).map(change));
     }
 
-    fn change_function(&self, change: impl FnOnce(&mut DeployedFunction)) {
+    fn change_function<T>(&self, change: impl FnOnce(&mut DeployedFunction) -> T) {
         self.change(|deployed| change(self.function(deployed)));
     }
 

@@ -1,5 +1,7 @@
 //! A queue on the way: who sends to it, and whether the function reads it.
 
+use serde_json::json;
+
 use super::{AREA, Walked, Way, known, name};
 use crate::aws::policy::{Principal, Request, Verdict};
 use crate::doctor::code::Code;
@@ -11,6 +13,11 @@ impl Way<'_> {
         let mut walked = self.on_queue(arn);
         if let Some(Fact::Known(Some(queue))) = self.facts.queues.get(arn) {
             walked.found.extend(self.may_send("sqs:SendMessage", arn, queue.policy.as_ref()));
+            walked.found.extend(self.may_use_key(
+                queue.kms_key.as_deref(),
+                &format!("queue {}", name(arn)),
+                None,
+            ));
         }
         walked
     }
@@ -28,22 +35,27 @@ impl Way<'_> {
         match verdict {
             Verdict::Allowed => {}
             Verdict::Denied | Verdict::NotAllowed => {
-                let what = format!("queue {} does not let {} send to it", name(arn), name(source));
-                walked.found.push(self.finding(Code::QueueDenies, what).todo(format!(
-                    "Add to the queue's policy: {{\"Effect\":\"Allow\",\"Principal\":{{\"Service\":\"{sender}\"}},\
-                     \"Action\":\"sqs:SendMessage\",\"Resource\":\"{arn}\",\"Condition\":{{\"ArnEquals\":\
-                     {{\"aws:SourceArn\":\"{source}\"}}}}}}"
-                )));
+                let what =
+                    format!("queue {} does not let {} send to it", name(arn), sender_of(sender, source));
+                let statement = json!({
+                    "Effect": "Allow", "Principal": {"Service": sender}, "Action": "sqs:SendMessage", "Resource": arn,
+                    "Condition": {"ArnEquals": {"aws:SourceArn": source}},
+                });
+                let finding = self.finding(Code::QueueDenies, what).todo("Add to the queue's policy:");
+                walked.found.push(finding.command(statement.to_string()));
             }
             Verdict::Depends(on) => {
                 let what = format!(
                     "not checked: whether queue {} lets {} send to it. It depends on {on}",
                     name(arn),
-                    name(source)
+                    sender_of(sender, source)
                 );
-                walked.found.push(self.finding(Code::NotChecked, what));
+                let todo = "See in the queue's policy whether the condition holds.";
+                walked.found.push(self.finding(Code::NotChecked, what).todo(todo));
             }
         }
+        let what = format!("queue {}", name(arn));
+        walked.found.extend(self.may_use_key(queue.kms_key.as_deref(), &what, Some(sender)));
         walked
     }
 
@@ -87,6 +99,18 @@ impl Way<'_> {
                             .command(update("--enabled")),
                     );
                 }
+                if !mapping.filters.is_empty() {
+                    let what = format!(
+                        "the mapping gives {function} only those messages of queue {} that match {}, and deletes the others",
+                        name(arn),
+                        mapping.filters.join(" or ")
+                    );
+                    found.push(
+                        self.finding(Code::QueueReaderFilters, what)
+                            .todo("See whether the hook's messages match, or take the filter away:")
+                            .command(update("--filter-criteria '{}'")),
+                    );
+                }
                 if !mapping.reports_failures {
                     let what =
                         format!("of a batch of queue {} a message that fails is taken for done", name(arn));
@@ -101,4 +125,10 @@ impl Way<'_> {
         found.extend(self.needs_sweep("a queue"));
         Walked { found, stations }
     }
+}
+
+/// What a service sends for: `topic hooks`, `rule hooks`.
+pub(super) fn sender_of(service: &str, source: &str) -> String {
+    let kind = if service == "sns.amazonaws.com" { "topic" } else { "rule" };
+    format!("{kind} {}", name(source))
 }

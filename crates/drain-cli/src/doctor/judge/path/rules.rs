@@ -1,13 +1,9 @@
 //! The way by `EventBridge`: a rule that matches the hook's events, and its target.
 
-use serde_json::Value;
-
+use super::patterns::{TERMINATE, is_of_hook};
 use super::{Walked, Way, errors, known};
 use crate::doctor::code::{Area, Code};
 use crate::doctor::facts::Rule;
-
-/// What `EventBridge` says when a terminate hook holds an instance.
-const TERMINATE: &str = "EC2 Instance-terminate Lifecycle Action";
 
 /// A hook without a target is told of by `EventBridge` only.
 pub(super) fn walk(way: &Way<'_>) -> Walked {
@@ -27,8 +23,9 @@ pub(super) fn walk(way: &Way<'_>) -> Walked {
     let walked = fitting.map(|rule| by_rule(way, rule));
     walked.min_by_key(|walked| errors(&walked.found)).unwrap_or_else(|| {
         let what = format!(
-            "it has no target, and no rule of EventBridge brings its events to {}: they are lost",
-            way.function.name
+            "it has no target, and no rule of EventBridge brings its events to {}: they are lost{}",
+            way.function.name,
+            near_misses(rules)
         );
         let pattern = format!(
             "{{\"source\":[\"aws.autoscaling\"],\"detail-type\":[\"{TERMINATE}\"],\
@@ -64,7 +61,7 @@ fn by_rule(way: &Way<'_>, rule: &Rule) -> Walked {
         );
     }
     if way.is_function(&rule.target) {
-        found.extend(way.may_invoke("events.amazonaws.com", &rule.arn));
+        found.extend(way.may_invoke("events.amazonaws.com", &rule.arn, &rule.target));
         found.extend(way.needs_sweep("EventBridge"));
     } else {
         let after = way.by_queue(&rule.target, "events.amazonaws.com", &rule.arn);
@@ -74,78 +71,12 @@ fn by_rule(way: &Way<'_>, rule: &Rule) -> Walked {
     Walked { found, stations }
 }
 
-/// Whether a pattern lets through what Auto Scaling says of this hook. (Amazon `EventBridge` User Guide, "Creating event
-/// patterns".) Comparisons that are not known here are taken to fit.
-fn is_of_hook(pattern: &Value, group: &str, hook: &str) -> bool {
-    let fits = |key: &str, actual: &str| pattern.get(key).is_none_or(|values| any_matches(values, actual));
-    let detail = |key: &str, actual: &str| {
-        pattern
-            .get("detail")
-            .and_then(|detail| detail.get(key))
-            .is_none_or(|values| any_matches(values, actual))
-    };
-    fits("source", "aws.autoscaling")
-        && fits("detail-type", TERMINATE)
-        && detail("LifecycleHookName", hook)
-        && detail("AutoScalingGroupName", group)
-        && detail("LifecycleTransition", "autoscaling:EC2_INSTANCE_TERMINATING")
-}
-
-fn any_matches(values: &Value, actual: &str) -> bool {
-    values.as_array().is_none_or(|values| values.iter().any(|value| matches(value, actual)))
-}
-
-fn matches(value: &Value, actual: &str) -> bool {
-    match value {
-        Value::String(text) => text == actual,
-        Value::Object(comparison) => comparison.iter().all(|(kind, operand)| {
-            let text = operand.as_str();
-            match (kind.as_str(), text) {
-                ("prefix", Some(prefix)) => actual.starts_with(prefix),
-                ("suffix", Some(suffix)) => actual.ends_with(suffix),
-                ("wildcard", Some(pattern)) => {
-                    wildmatch::WildMatchPattern::<'*', '\0'>::new(pattern).matches(actual)
-                }
-                ("equals-ignore-case", Some(text)) => actual.eq_ignore_ascii_case(text),
-                ("anything-but", Some(text)) => actual != text,
-                ("anything-but", None) => {
-                    !operand.as_array().is_some_and(|all| all.iter().any(|one| one.as_str() == Some(actual)))
-                }
-                ("exists", _) => operand.as_bool() != Some(false),
-                _ => true,
-            }
-        }),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_rule_brings_what_its_pattern_lets_through() {
-        let of = |pattern: &Value| is_of_hook(pattern, "workers", "nomad-drain-hook");
-        for fits in [
-            json!({"source": ["aws.autoscaling"]}),
-            json!({"source": ["aws.autoscaling"], "detail-type": [TERMINATE, "EC2 Instance-launch Lifecycle Action"],
-                "detail": {"LifecycleHookName": ["nomad-drain-hook", "nomad-launch-hook"]}}),
-            json!({"source": [{"prefix": "aws."}], "detail": {"AutoScalingGroupName": [{"prefix": "work"}]}}),
-            json!({"detail": {"LifecycleHookName": [{"anything-but": ["other"]}]}}),
-            json!({"detail": {"LifecycleHookName": [{"wildcard": "nomad-*-hook"}]}}),
-        ] {
-            assert!(of(&fits), "{fits}");
-        }
-        for other in [
-            json!({"source": ["aws.ec2"]}),
-            json!({"source": ["aws.autoscaling"], "detail-type": ["EC2 Instance Launch Successful"]}),
-            json!({"source": ["aws.autoscaling"], "detail": {"LifecycleHookName": ["other-hook"]}}),
-            json!({"source": ["aws.autoscaling"], "detail": {"AutoScalingGroupName": ["servers"]}}),
-            json!({"detail": {"LifecycleHookName": [{"anything-but": "nomad-drain-hook"}]}}),
-        ] {
-            assert!(!of(&other), "{other}");
-        }
+/// The rules that call the function for something else.
+fn near_misses(rules: &[Rule]) -> String {
+    let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!(". The pattern of rule {one} does not match them"),
+        several => format!(". The patterns of rules {} do not match them", several.join(", ")),
     }
 }

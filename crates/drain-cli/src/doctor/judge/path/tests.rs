@@ -43,6 +43,7 @@ fn mapping() -> Mapping {
         source: QUEUE.to_owned(),
         state: "Enabled".to_owned(),
         reports_failures: true,
+        filters: Vec::new(),
     }
 }
 
@@ -93,9 +94,57 @@ fn a_topic_has_to_be_there_and_call_the_function() {
     assert!(judge(&other)[0].what.contains("(but nomad-drain-other)"), "{:?}", judge(&other));
     found(&other, "topic-not-subscribed");
     found(&with_subscription(|one| one.pending = true), "subscription-pending");
-    let filter = r#"{"team":["a"]}"#.to_owned();
-    found(&with_subscription(|one| one.filter = Fact::Known(Some(filter))), "subscription-filters");
-    found(&with_subscription(|one| one.endpoint = format!("{FUNCTION}:live")), "path");
+}
+
+#[test]
+fn a_filter_has_to_let_the_hooks_messages_through() {
+    let filtered = |policy: &str, is_of_body| {
+        let filter = Filter { policy: policy.to_owned(), is_of_body };
+        with_subscription(|one| one.filter = Fact::Known(Some(filter)))
+    };
+    // Auto Scaling's messages have no attributes.
+    found(&filtered(r#"{"team":["a"]}"#, false), "subscription-filters-out");
+    found(&filtered(r#"{"AutoScalingGroupName":["others"]}"#, true), "subscription-filters-out");
+    found(&filtered(r#"{"Destination":["EC2"]}"#, true), "subscription-filters");
+    found(&filtered(r#"{"AutoScalingGroupName":["workers"]}"#, true), "path");
+}
+
+#[test]
+fn a_version_or_alias_has_a_policy_of_its_own() {
+    let by_alias = |policy: Option<Document>| {
+        let mut facts = with_subscription(|one| one.endpoint = format!("{FUNCTION}:live"));
+        let function = function_of(&mut facts);
+        function.policy = Fact::Known(None);
+        function.qualified.insert("live".to_owned(), Fact::Known(policy));
+        facts
+    };
+    found(&by_alias(Some(lets("sns.amazonaws.com", "lambda:InvokeFunction", TOPIC))), "path");
+    let closed = by_alias(None);
+    let finding = &judge(&closed)[0];
+    assert!(finding.what.contains("live of function nomad-drain"), "{finding:?}");
+    assert!(finding.command.as_ref().unwrap().contains("--qualifier live "), "{finding:?}");
+    found(&closed, "function-permission-missing");
+}
+
+#[test]
+fn whoever_sends_has_to_be_let_by_the_key() {
+    let own = "arn:aws:kms:eu-west-1:123456789012:key/4ecd4bd5-6b1b-4b2b-9a5a-6a4b1f6a9d2e";
+    let topic = |key: &str| with_topic(|topic| topic.kms_key = Some(key.to_owned()));
+    // AWS's own keys admit the account's roles, and no services.
+    found(&topic("alias/aws/sns"), "path");
+    found(&topic(own), "not-checked");
+    let by_topic_and_queue = |key: &str| {
+        let mut facts = with_subscription(|one| {
+            one.protocol = "sqs".to_owned();
+            one.endpoint = QUEUE.to_owned();
+        });
+        let encrypted = Queue { kms_key: Some(key.to_owned()), ..queue() };
+        facts.queues.insert(QUEUE.to_owned(), Fact::Known(Some(encrypted)));
+        function_of(&mut facts).mappings = Fact::Known(vec![mapping()]);
+        facts
+    };
+    found(&by_topic_and_queue("alias/aws/sqs"), "queue-key-denies");
+    found(&by_topic_and_queue(own), "not-checked");
 }
 
 #[test]
@@ -146,6 +195,8 @@ fn a_queue_has_to_be_read_and_failures_reported() {
     found(&by_queue(|mapping| mapping.source = format!("{QUEUE}-other")), "queue-not-read");
     found(&by_queue(|mapping| mapping.state = "Disabled".to_owned()), "queue-reader-disabled");
     found(&by_queue(|mapping| mapping.reports_failures = false), "batch-failures-not-reported");
+    let pattern = r#"{"body":{"team":["a"]}}"#.to_owned();
+    found(&by_queue(|mapping| mapping.filters = vec![pattern]), "queue-reader-filters");
     let mut gone = by_queue(|_| {});
     gone.queues.insert(QUEUE.to_owned(), Fact::Known(None));
     found(&gone, "target-missing");
@@ -172,7 +223,13 @@ fn without_a_target_a_rule_brings_the_events() {
     found(&by_rule(|_| {}), "path");
     found(&by_rule(|rule| rule.enabled = false), "rule-disabled");
     found(&by_rule(|rule| rule.changes_event = true), "rule-changes-event");
-    found(&by_rule(|rule| rule.pattern = Some(json!({"source": ["aws.ec2"]}))), "rule-missing");
+    let other = by_rule(|rule| rule.pattern = Some(json!({"source": ["aws.ec2"]})));
+    assert!(
+        judge(&other)[0].what.ends_with("The pattern of rule hooks does not match them"),
+        "{:?}",
+        judge(&other)
+    );
+    found(&other, "rule-missing");
     let mut closed = by_rule(|_| {});
     function_of(&mut closed).policy = Fact::Known(None);
     found(&closed, "function-permission-missing");

@@ -10,7 +10,7 @@ use crate::aws::ApiError;
 use crate::aws::http::service::Service;
 
 /// The paths of Lambda's API begin with the date of the version in which an operation came.
-const VERSIONS: [&str; 2] = ["/2015-03-31/", "/2019-09-25/"];
+const VERSIONS: [&str; 3] = ["/2015-03-31/", "/2019-09-25/", "/2019-09-30/"];
 
 /// Whether a path is one of Lambda's.
 pub(super) fn is_rest(path: &str) -> bool {
@@ -30,6 +30,9 @@ impl Call {
             (&Method::GET, ["2015-03-31", "event-source-mappings"]) => ("ListEventSourceMappings", None),
             (&Method::GET, ["2019-09-25", "functions", name, "event-invoke-config"]) => {
                 ("GetFunctionEventInvokeConfig", Some(name))
+            }
+            (&Method::GET, ["2019-09-30", "functions", name, "concurrency"]) => {
+                ("GetFunctionConcurrency", Some(name))
             }
             (&Method::POST, ["2015-03-31", "functions", name, "invocations"]) => ("Invoke", Some(name)),
             (method, _) => {

@@ -37,9 +37,12 @@ impl Lab {
             enabled: true,
             batch_size: 10,
             reports_failures: true,
+            qualifier: None,
+            filter_pattern: None,
         }];
         let topic = Topic {
             policy: vec![Statement::for_role("role", ROLE, "SNS:Publish", TOPIC)],
+            kms_key: None,
             subscriptions: vec![Subscription::new(TOPIC, "lambda", FUNCTION)],
         };
         let redrive = Redrive { dead_letter_arn: format!("{QUEUE}-dead"), max_receive_count: 5 };
@@ -337,6 +340,48 @@ async fn a_function_shows_its_configuration_its_policy_and_what_it_reads() {
 }
 
 #[tokio::test]
+async fn an_alias_has_a_policy_and_mappings_of_its_own() {
+    let lab = Lab::deployed().await;
+    lab.aws.change_deployed(|deployed| {
+        let function = deployed.functions.get_mut("drain").unwrap();
+        function.qualified.insert("live".to_owned(), std::mem::take(&mut function.policy));
+        function.event_sources[0].qualifier = Some("live".to_owned());
+        function.event_sources[0].filter_pattern = Some("{}".to_owned());
+    });
+    let path = "/2015-03-31/functions/drain/policy";
+    assert_eq!(lab.lambda(path).await.0, 404);
+    assert_eq!(lab.lambda(&format!("{path}?Qualifier=live")).await.0, 200);
+    let path = "/2015-03-31/event-source-mappings?";
+    let (_, _, body) = lab.lambda(&format!("{path}FunctionName=drain")).await;
+    assert_eq!(body["EventSourceMappings"], json!([]));
+    for query in ["FunctionName=drain:live".to_owned(), format!("EventSourceArn={QUEUE}")] {
+        let (_, _, body) = lab.lambda(&format!("{path}{query}")).await;
+        let mapping = &body["EventSourceMappings"][0];
+        assert_eq!(mapping["FunctionArn"], format!("{FUNCTION}:live"), "{query}: {body}");
+        assert_eq!(mapping["FilterCriteria"], json!({"Filters": [{"Pattern": "{}"}]}));
+    }
+}
+
+#[tokio::test]
+async fn keys_and_reserved_concurrency_are_told_where_there_are_some() {
+    let lab = Lab::deployed().await;
+    let path = "/2019-09-30/functions/drain/concurrency";
+    assert_eq!(lab.lambda(path).await.2, json!({}));
+    let attributes = json!({"QueueUrl": "https://sqs/1/drain", "AttributeNames": ["KmsMasterKeyId"]});
+    let ask = async || lab.json("sqs", "AmazonSQS.GetQueueAttributes", &attributes).await.2;
+    assert_eq!(ask().await, json!({}));
+    lab.aws.change_deployed(|deployed| {
+        deployed.functions.get_mut("drain").unwrap().reserved_concurrency = Some(0);
+        deployed.queues.get_mut("drain").unwrap().kms_key = Some("alias/aws/sqs".to_owned());
+        deployed.topics.get_mut(TOPIC).unwrap().kms_key = Some("alias/aws/sns".to_owned());
+    });
+    assert_eq!(lab.lambda(path).await.2, json!({"ReservedConcurrentExecutions": 0}));
+    assert_eq!(ask().await["Attributes"], json!({"KmsMasterKeyId": "alias/aws/sqs"}));
+    let (_, body) = lab.query("sns", &format!("Action=GetTopicAttributes&TopicArn={TOPIC}")).await;
+    assert!(body.contains("<key>KmsMasterKeyId</key><value>alias/aws/sns</value>"), "{body}");
+}
+
+#[tokio::test]
 async fn a_function_tells_its_state_its_vpc_and_that_its_variables_are_sealed() {
     let lab = Lab::deployed().await;
     lab.aws.change_deployed(|deployed| {
@@ -448,15 +493,20 @@ async fn a_role_is_simulated_as_the_lab_enforces_it() {
     );
     let (status, body) = lab.query("iam", &form).await;
     assert_eq!(status, 200, "{body}");
-    assert_eq!(texts(&body, "EvalDecision"), ["implicitDeny", "implicitDeny", "allowed", "implicitDeny"]);
-    assert_eq!(texts(&body, "EvalActionName")[2], "autoscaling:CompleteLifecycleAction");
-    assert_eq!(texts(&body, "EvalResourceName")[2], "arn:of:group:1");
+    // One result for an action, as bad as the worst of its resources, whose own results are inside.
+    assert_eq!(texts(&body, "EvalActionName"), ["ssm:GetParameter", "autoscaling:CompleteLifecycleAction"]);
+    assert_eq!(texts(&body, "EvalDecision"), ["implicitDeny", "implicitDeny"]);
+    let each = ["implicitDeny", "implicitDeny", "allowed", "implicitDeny"];
+    assert_eq!(texts(&body, "EvalResourceDecision"), each);
+    let names = texts(&body, "EvalResourceName");
+    assert!(names[0].starts_with("arn:${Partition}:ssm:"), "{names:?}");
+    assert_eq!(names[4..], ["arn:of:group:1", "arn:of:group:2"]);
     assert_eq!(texts(&body, "IsTruncated"), ["false"]);
 
-    let (_, first) = lab.query("iam", &format!("{form}&MaxItems=3")).await;
-    assert_eq!((texts(&first, "EvalDecision").len(), texts(&first, "IsTruncated")[0]), (3, "true"));
+    let (_, first) = lab.query("iam", &format!("{form}&MaxItems=1")).await;
+    assert_eq!((texts(&first, "EvalDecision").len(), texts(&first, "IsTruncated")[0]), (1, "true"));
     let (_, rest) = lab.query("iam", &format!("{form}&Marker={}", texts(&first, "Marker")[0])).await;
-    assert_eq!(texts(&rest, "EvalDecision"), ["implicitDeny"]);
+    assert_eq!(texts(&rest, "EvalActionName"), ["autoscaling:CompleteLifecycleAction"]);
 
     let form = form.replace("ssm:GetParameter", "kms:Decrypt");
     assert_eq!(texts(&lab.query("iam", &form).await.1, "EvalDecision")[0], "explicitDeny");
@@ -469,6 +519,23 @@ async fn a_role_is_simulated_as_the_lab_enforces_it() {
         (texts(&body, "EvalDecision"), texts(&body, "EvalResourceName")),
         (vec!["allowed"], vec!["*"])
     );
+    assert!(!body.contains("ResourceSpecificResults"), "{body}");
+}
+
+#[tokio::test]
+async fn a_simulation_says_which_keys_nobody_gave_and_what_the_organisation_does_not_allow() {
+    let lab = Lab::new().await;
+    lab.aws.allow_on_condition("ssm:GetParameter", "aws:ResourceTag/team");
+    lab.aws.deny_by_organization("kms:Decrypt");
+    let form = format!(
+        "Action=SimulatePrincipalPolicy&PolicySourceArn={ROLE}&ActionNames.member.1=ssm:GetParameter\
+         &ActionNames.member.2=kms:Decrypt&ResourceArns.member.1=arn:of:one"
+    );
+    let (_, body) = lab.query("iam", &form).await;
+    assert_eq!(texts(&body, "EvalResourceDecision"), ["implicitDeny", "implicitDeny"]);
+    let missing = "<MissingContextValues><member>aws:ResourceTag/team</member></MissingContextValues>";
+    assert_eq!(body.matches(missing).count(), 2, "of the action, and of the resource: {body}");
+    assert_eq!(texts(&body, "AllowedByOrganizations"), ["false"]);
 }
 
 #[tokio::test]
