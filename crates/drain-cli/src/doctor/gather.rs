@@ -52,13 +52,10 @@ async fn read(frame: &Frame, named: &[GroupName]) -> Facts {
     let account = installation.account(budget(LOOK), None);
     let clusters = installation.clusters(&account, true).await;
     if let (Err(error), Fact::Known(Ok(configuration))) = (&clusters, &mut facts.configuration) {
-        match error {
-            Error::ConfigurationError(wrong) => configuration.document_problems.clone_from(&wrong.problems),
-            Error::StoredValueNotFound { .. } | Error::StoredFileUnreadable { .. } => {
-                configuration.document_missing = Some((Causes(error).to_string(), error.next_step()));
-            }
-            #[expect(clippy::wildcard_enum_match_arm, reason = "the others say nothing of the document")]
-            _ => {}
+        if let Error::ConfigurationError(wrong) = error {
+            configuration.document_problems.clone_from(&wrong.problems);
+        } else if matches!(error, Error::StoredValueNotFound { .. } | Error::StoredFileUnreadable { .. }) {
+            configuration.document_missing = Some((Causes(error).to_string(), error.next_step()));
         }
     }
     let clusters: Fact<Vec<Rc<Cluster>>> = match clusters {

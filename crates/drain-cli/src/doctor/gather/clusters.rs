@@ -97,12 +97,14 @@ fn trouble(error: &Error) -> Trouble {
         _ => K::Odd,
     };
     // Whose certificate it is, by whom, and what is wrong with it, is all that there is to say.
-    let said = match error {
-        Error::TlsVerificationFailed(NomadError::NoAnswer {
-            source: HttpError::CertificateRejected { source, .. },
-            ..
-        }) => source.to_string(),
-        error => Causes(error).to_string(),
+    let said = if let Error::TlsVerificationFailed(NomadError::NoAnswer {
+        source: HttpError::CertificateRejected { source, .. },
+        ..
+    }) = error
+    {
+        source.to_string()
+    } else {
+        Causes(error).to_string()
     };
     Trouble { kind, said, todo: error.next_step() }
 }
