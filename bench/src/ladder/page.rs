@@ -275,7 +275,7 @@ fn how(ladder: &Ladder) -> Vec<String> {
     how.push(match &ladder.carried {
         Ok(_) => format!(
             "For what a sweep carries the function is held to the share of a CPU that Lambda gives to its memory, in a control group. It \
-             begins drains until a second, and a millisecond for each instance that is held, before its time-out of {CARRIES_FOR_S} s. The last column multiplies what was measured. It is \
+             begins drains until a second, and for each instance that is held a millisecond with 128 MB and less with more, before its time-out of {CARRIES_FOR_S} s. The last column multiplies what was measured. It is \
              a measurement, not a promise: the answers' delay of the real services counts too, and here the lab's. Memory is measured \
              and not limited: where it is more than the function has, Lambda would end it."
         ),

@@ -65,7 +65,7 @@ pub(crate) async fn sweep<W: World>(
         .map(|(site, groups)| find(account, site, config, &looks, groups).instrument(site.span()));
     // No cluster is asked before this: all that is waited for here is the account, which is everybody's.
     let waiting = join_all(waiting).await;
-    let times = times.with_reserve_for(waiting.iter().map(Vec::len).sum(), account.now());
+    let times = times.with_reserve_for(waiting.iter().map(Vec::len).sum(), config.memory_mb, account.now());
     account.call_until(times.ends);
     (looks.linger_until, looks.ends) = (looks.linger_until.min(times.looks_end), times.ends);
     let at_sites = sites

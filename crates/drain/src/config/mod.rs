@@ -58,6 +58,8 @@ pub struct Config {
     pub groups: GroupSelection,
     /// How AWS is reached.
     pub aws: AwsSettings,
+    /// The memory of the function, which says how much of a CPU it has; `None` if this is no function.
+    pub memory_mb: Option<u16>,
     /// What the operator should know and what keeps nothing from working, one sentence each.
     pub warnings: Vec<String>,
     /// The launch hook that waits for a node; `None` if launches are ignored (`ON_LAUNCH`, `LAUNCH_HOOK_NAME`).
@@ -200,6 +202,7 @@ impl Config {
                 poll_interval,
                 groups: patterns.map_or_else(GroupSelection::tagged, GroupSelection::named),
                 aws,
+                memory_mb: lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|memory| memory.parse().ok()),
                 warnings,
                 launch_hook,
                 on_rebalance,
