@@ -1,4 +1,4 @@
-//! What becomes of a sweep's calls while Auto Scaling takes ten a second.
+//! What becomes of a sweep's calls while Auto Scaling takes ten a second. Time is the runtime's own: it passes when everybody waits.
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};
