@@ -51,7 +51,7 @@ impl Progress {
         let terminal = !target.is_hidden() && !silent;
         let target = if terminal { target } else { ProgressDrawTarget::hidden() };
         let all = MultiProgress::with_draw_target(target);
-        let bar_width = if columns() < WIDE.0.into() { NARROW } else { WIDE.1 };
+        let bar_width = bar_width();
         let parts = instances.iter().map(|instance| {
             // A bar of length 0 would be a full one.
             let bar = all.add(ProgressBar::new(1));
@@ -101,8 +101,7 @@ impl Progress {
 
     /// As much of a text as there is room for.
     fn beside_the_bar(&self, part: &Part, text: String) -> String {
-        let bar = if columns() < WIDE.0.into() { NARROW } else { WIDE.1 };
-        let room = columns().saturating_sub(part.instance.as_str().len() + bar + " [] ".len() + 1);
+        let room = columns().saturating_sub(part.instance.as_str().len() + bar_width() + " [] ".len() + 1);
         if !self.terminal || text.chars().count() <= room {
             return text;
         }
@@ -207,6 +206,11 @@ fn left_until(deadline: Timestamp, now: Timestamp) -> String {
     } else {
         "past the deadline".to_owned()
     }
+}
+
+/// How wide a bar is there.
+fn bar_width() -> usize {
+    if columns() < WIDE.0.into() { NARROW } else { WIDE.1 }
 }
 
 /// How wide the terminal is now.
